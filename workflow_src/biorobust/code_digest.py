@@ -1,0 +1,128 @@
+"""What code a stage can reach, as one digest.
+
+In: a stage's module and, where the stage runs a model, the model's module. Out: a SHA-256 over the
+syntax trees of every first-party module that they import, at any depth, without comments,
+docstrings and layout, the same on every Python version that we support. A change that could
+change a number changes the digest; a reformat does not.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from pathlib import Path
+
+import grimp
+
+PACKAGE = "biorobust"
+
+# These describe, guard or report a run and never touch a number, so an edit of theirs makes
+# nothing stale. What only they import is left out with them. `models.kinds` maps names to
+# modules: the one entry that a job uses is part of its plan.
+LEFT_OUT = frozenset(
+    {
+        "biorobust.code_digest",
+        "biorobust.environment",
+        "biorobust.errors",
+        "biorobust.jobs",
+        "biorobust.models.kinds",
+        "biorobust.planning",
+        "biorobust.progress",
+        "biorobust.provenance",
+    }
+)
+
+
+@lru_cache(maxsize=1)
+def _import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph(PACKAGE, cache_dir=None, exclude_type_checking_imports=True)
+
+
+def reachable_modules(entries: Iterable[str]) -> list[str]:
+    """Names of the first-party modules that `entries` execute, themselves included, sorted.
+
+    Importing `a.b.c` executes `a` and `a.b` as well, so parent packages count, with what they
+    import. Raises ValueError for a module that the package does not have.
+    """
+    graph = _import_graph()
+    seen: set[str] = set()
+    pending = list(entries)
+    while pending:
+        module = pending.pop()
+        if module in seen or module in LEFT_OUT:
+            continue
+        if module not in graph.modules:
+            raise ValueError(f"the package has no module {module!r}")
+        seen.add(module)
+        pending.extend(graph.find_modules_directly_imported_by(module))
+        pending.extend(_parents(module))
+    return sorted(seen)
+
+
+def _parents(module: str) -> Iterator[str]:
+    while "." in module:
+        module = module.rpartition(".")[0]
+        yield module
+
+
+def code_digest(*entries: str) -> str:
+    """SHA-256 in hex over the code that `entries` (dotted module names) can reach."""
+    digest = hashlib.sha256()
+    for module in reachable_modules(entries):
+        digest.update(f"{module}\n{_module_digest(module)}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def _module_digest(module: str) -> str:
+    return source_digest(_source_file(module).read_text(encoding="utf-8"))
+
+
+def _source_file(module: str) -> Path:
+    base = Path(__file__).parent.joinpath(*module.split(".")[1:])
+    package = base / "__init__.py"
+    return package if package.is_file() else base.with_suffix(".py")
+
+
+def source_digest(source: str) -> str:
+    """SHA-256 in hex of Python source, blind to comments, docstrings and layout.
+
+    Raises SyntaxError where the source is not Python.
+    """
+    tree = ast.parse(source)
+    return hashlib.sha256("".join(_spell(tree)).encode()).hexdigest()
+
+
+def _spell(node: object) -> Iterator[str]:
+    """The tree as text; unlike `ast.dump`, the same in every Python version.
+
+    Empty fields are left out, since newer versions add fields that older ones lack.
+    """
+    if isinstance(node, ast.AST):
+        yield f"({type(node).__name__}"
+        for name in sorted(node._fields):
+            value = getattr(node, name, None)
+            if name == "body" and isinstance(node, _DOCUMENTED):
+                value = _without_docstring(node.body)
+            if name == "kind" or value is None or value == []:
+                continue
+            yield f" {name}="
+            yield from _spell(value)
+        yield ")"
+    elif isinstance(node, list):
+        yield "["
+        for item in node:
+            yield from _spell(item)
+        yield "]"
+    else:
+        yield f"{type(node).__name__}:{node!a}"
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    match body:
+        case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+            return rest
+    return body

@@ -1,0 +1,31 @@
+"""Which device a job runs on, and torch set up to give the same bytes for the same config."""
+
+import os
+from typing import Any
+
+import torch
+
+from biorobust.errors import UserError
+
+
+def prepare_torch(execution: dict[str, Any]) -> torch.device:
+    """Set threads and determinism, and choose the device: "auto", "cpu" or "cuda".
+
+    Raises UserError where a GPU is asked for and there is none.
+    """
+    # cuBLAS is deterministic only with a fixed workspace, chosen before its first use.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(execution["threads"])
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    wanted = execution["device"]
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "execution.device is cuda, but torch finds no GPU here; "
+            "run on a GPU node, or set execution.device to auto or cpu"
+        )
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)

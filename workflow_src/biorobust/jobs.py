@@ -1,0 +1,184 @@
+"""How every stage is carried out: checked before, alone while it runs, recorded after.
+
+A job stops where the code is not the code that was planned, waits for an orphan that still does
+the same work, takes a result that is already there when it was orphaned, and otherwise does the
+work and writes its record last.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from biorobust.code_digest import code_digest
+from biorobust.environment import describe_host, peak_memory_bytes
+from biorobust.errors import UserError
+from biorobust.files import read_json, sha256_of_file, write_json
+from biorobust.planning import Plan, plan_digest
+from biorobust.provenance import (
+    Record,
+    damaged_outputs,
+    make_record,
+    require_planned,
+    require_whole,
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work: what was planned, where its inputs stand and where its records go.
+
+    `execution` holds what must not change a number: devices, threads, batch sizes, paths.
+    """
+
+    plan: Plan
+    execution: dict[str, Any]
+    inputs: dict[str, Path]
+    records: dict[str, Path]
+    say: Callable[[str], None]
+
+    @property
+    def record(self) -> Path:
+        """The record of a job that writes just one."""
+        (path,) = self.records.values()
+        return path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the (first) record."""
+        return next(iter(self.records.values())).parent
+
+    @property
+    def digest(self) -> str:
+        """Stands for everything that the result depends on."""
+        return plan_digest(self.plan)
+
+    def mend_command(self, path: Path) -> str:
+        """What to type to make the file at `path` anew."""
+        return f"{self.execution['snakemake']} --force {path}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage hands back: by record name, the files beside it (SHA-256) and its facts.
+
+    `measured` is what may differ from run to run (images a second, peak GPU memory).
+    """
+
+    outputs: dict[str, dict[str, str]]
+    facts: dict[str, dict[str, Any]]
+    measured: dict[str, Any] = field(default_factory=dict)
+
+
+Inputs = dict[str, Record]
+Work = Callable[[Job, Inputs], Result]
+
+
+def perform(job: Job, work: Work, *modules: str) -> None:
+    """Carry out `work` (whose code starts in `modules`) and write the job's records.
+
+    Raises UserError where the code, an input's record or an input's files are not as planned.
+    """
+    _require_planned_code(job, *modules)
+    with _alone(job) as waited:
+        if (waited or _orphaned(job)) and _take_finished(job):
+            return
+        inputs = {name: _require_input(job, name, path) for name, path in job.inputs.items()}
+        sums = {name: sha256_of_file(path) for name, path in job.inputs.items()}
+        started = time.perf_counter()
+        result = work(job, inputs)
+        measured = {
+            **result.measured,
+            "wall_seconds": time.perf_counter() - started,
+            "peak_memory_bytes": peak_memory_bytes(),
+            "execution": job.execution,
+            **describe_host(),
+        }
+        _publish(job, sums, result, measured)
+
+
+def _require_planned_code(job: Job, *modules: str) -> None:
+    if code_digest(*modules) != job.plan["code"]:
+        raise UserError(
+            f"the code of stage {job.plan['stage']} was edited after this job was planned; "
+            "nothing was run; start snakemake again, and it will plan with the code as it is now"
+        )
+
+
+def _require_input(job: Job, name: str, path: Path) -> Record:
+    mend = job.mend_command(path)
+    record = require_planned(path, job.plan["inputs"][name], mend)
+    require_whole(path, record, mend)
+    return record
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[bool]:
+    """Hold the lock of the job's place; yields whether another process had to be waited for."""
+    first = next(iter(job.records.values()))
+    first.parent.mkdir(parents=True, exist_ok=True)
+    path = first.with_name(f".{first.stem}.lock")
+    lock = FileLock(path)
+    waited = False
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waited = True
+        job.say(f"another process is still at work on {first}; waiting for it")
+        lock.acquire()
+    try:
+        yield waited
+    finally:
+        # Removed while held: whoever opened the old file notices, and locks a new one.
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def run_report(record: Path) -> Path:
+    """Where the facts of a job's run stand (never compared between runs): `<stem>.run.json`."""
+    return record.with_name(f"{record.stem}.run.json")
+
+
+def orphan_mark(record: Path) -> Path:
+    """The mark on a job that was under way when its workflow was killed."""
+    return record.with_name(f".{record.stem}.orphaned")
+
+
+def _orphaned(job: Job) -> bool:
+    return any(orphan_mark(path).exists() for path in job.records.values())
+
+
+def _take_finished(job: Job) -> bool:
+    """Publish the result that an orphaned process left, if it is the planned one and whole."""
+    found: dict[Path, Record] = {}
+    for path in job.records.values():
+        try:
+            record = read_json(run_report(path))["record"]
+        except (UserError, KeyError):
+            return False
+        if record["digest"] != job.digest or damaged_outputs(path, record):
+            return False
+        for name, source in job.inputs.items():
+            if record["inputs"][name]["sha256"] != sha256_of_file(source):
+                return False
+        found[path] = record
+    for path, record in found.items():
+        write_json(path, record)
+        orphan_mark(path).unlink(missing_ok=True)
+    job.say("took the finished result of an earlier process")
+    return True
+
+
+def _publish(
+    job: Job, input_sums: dict[str, str], result: Result, measured: dict[str, Any]
+) -> None:
+    for name, path in job.records.items():
+        record = make_record(job.plan, input_sums, result.outputs[name], result.facts[name])
+        # The report carries the record, so that a result outlives the loss of its record.
+        write_json(run_report(path), {**measured, "record": record})
+        write_json(path, record)
+        orphan_mark(path).unlink(missing_ok=True)

@@ -1,0 +1,128 @@
+"""What each job of an experiment is going to be, before anything runs.
+
+In: an outline, the small JSON-ready summary of an experiment (config slices, code digests, the
+data's fingerprint) that `biorobust.config.outline` makes. Out: a plan per job. A plan names the
+job's code, config slice and inputs (each by the digest of its own plan), so that its digest
+stands for everything that the job's result depends on. The workflow passes a job its plan as one
+parameter; `collect` makes the same plans from the outline to tell fresh results from stale ones.
+"""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from biorobust.files import canonical_json, sha256_of_text
+
+# Under this name the workflow hands its outline to the jobs that it starts.
+OUTLINE_VARIABLE = "BIOROBUST_OUTLINE"
+
+Outline = dict[str, Any]
+Plan = dict[str, Any]
+
+
+class AttackJob(NamedTuple):
+    """The names that tell one attack job from another; `epsilon` is the text of the config."""
+
+    model: str
+    seed: int
+    attack: str
+    epsilon: str
+
+
+def plan_digest(plan: Plan) -> str:
+    """SHA-256 in hex that stands for everything in the plan, and through it for all its inputs."""
+    return sha256_of_text(canonical_json(plan))
+
+
+def shard_plan(outline: Outline) -> Plan:
+    """The plan of the job that writes both splits of the data set."""
+    shard = outline["shard"]
+    return {
+        "stage": "shard",
+        "code": shard["code"],
+        "config": shard["config"],
+        "inputs": {"source": shard["source"]},
+    }
+
+
+def train_plan(outline: Outline, model: str, seed: int) -> Plan:
+    """The plan of the job that trains one model from one seed."""
+    entry = named(outline["models"], model)
+    config = {**entry["train_config"], "seed": seed}
+    if "weights_sha256" in config:
+        config["weights_sha256"] = config["weights_sha256"][str(seed)]
+    return {
+        "stage": "train",
+        "code": entry["train_code"],
+        "config": config,
+        "implementation": entry["implementation"],
+        "inputs": {"shards": plan_digest(shard_plan(outline))},
+    }
+
+
+def attack_plan(outline: Outline, job: AttackJob) -> Plan:
+    """The plan of the job that attacks one trained model at one epsilon."""
+    entry, attack = named(outline["models"], job.model), named(outline["attacks"], job.attack)
+    epsilon = next(e["value"] for e in attack["epsilons"] if e["text"] == job.epsilon)
+    return {
+        "stage": "attack",
+        "code": entry["attack_code"],
+        "config": {**attack["config"], "epsilon": epsilon, "seed": job.seed},
+        "implementation": entry["implementation"],
+        "inputs": {
+            "training": plan_digest(train_plan(outline, job.model, job.seed)),
+            "shards": plan_digest(shard_plan(outline)),
+        },
+    }
+
+
+def collect_plan(outline: Outline) -> Plan:
+    """The plan of the job that gathers every row of the experiment; it carries the outline."""
+    return {"stage": "collect", "code": outline["collect"]["code"], "outline": outline}
+
+
+def report_plan(outline: Outline, kind: str, name: str) -> Plan:
+    """The plan of one table or figure (`kind`: "tables" or "figures")."""
+    return {
+        "stage": kind,
+        "code": outline[kind][name],
+        "name": name,
+        "inputs": {"results": plan_digest(collect_plan(outline))},
+    }
+
+
+def attack_jobs(outline: Outline) -> Iterator[AttackJob]:
+    """Every attack job of the experiment, in the order of the config, epsilons ascending."""
+    for model in outline["models"]:
+        for seed in model["seeds"]:
+            for attack in outline["attacks"]:
+                for epsilon in attack["epsilons"]:
+                    yield AttackJob(model["name"], seed, attack["name"], epsilon["text"])
+
+
+def training_jobs(outline: Outline) -> Iterator[tuple[str, int]]:
+    """Every training job of the experiment as (model, seed), in the order of the config."""
+    for model in outline["models"]:
+        for seed in model["seeds"]:
+            yield model["name"], seed
+
+
+def named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """The entry of a list of models or attacks that has this name. Raises StopIteration if none."""
+    return next(entry for entry in entries if entry["name"] == name)
+
+
+def training_record(model: str, seed: int) -> PurePosixPath:
+    """Where a training job's record stands, below the experiment's folder."""
+    return PurePosixPath("models", model, f"seed-{seed}", "training.json")
+
+
+def attack_record(job: AttackJob) -> PurePosixPath:
+    """Where an attack job's record stands, below the experiment's folder."""
+    folder = training_record(job.model, job.seed).parent / "attacks" / job.attack
+    return folder / f"eps-{epsilon_label(job.epsilon)}.json"
+
+
+def epsilon_label(epsilon: str) -> str:
+    """An epsilon's text as a part of a file name: "8/255" becomes "8_255"."""
+    return epsilon.replace("/", "_")

@@ -1,0 +1,91 @@
+"""What a result was made from: its record, and the checks that keep records honest.
+
+A stage's record is the JSON file that it writes last and that the next stage takes as its input.
+It holds the plan that was carried out and the SHA-256 of each file beside it, so that whoever
+reads a result can tell whether it is whole and whether it is the one that was asked for.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from biorobust.errors import UserError
+from biorobust.files import read_json, sha256_of_file
+from biorobust.planning import Plan, plan_digest
+
+Record = dict[str, Any]
+
+
+def make_record(
+    plan: Plan, inputs: dict[str, str], outputs: dict[str, str], facts: dict[str, Any]
+) -> Record:
+    """The record of a job: its plan and digest, SHA-256 of input records and of output files.
+
+    `outputs` maps file names beside the record to SHA-256; `facts` are what the next stage wants
+    to know of the result (class names, image counts).
+    """
+    return {
+        **facts,
+        **{key: plan[key] for key in ("stage", "code", "config", "implementation") if key in plan},
+        "digest": plan_digest(plan),
+        "inputs": {
+            name: {"digest": digest, "sha256": inputs.get(name, digest)}
+            for name, digest in plan.get("inputs", {}).items()
+        },
+        "outputs": outputs,
+    }
+
+
+def require_planned(path: Path, digest: str, mend: str) -> Record:
+    """The record at `path`, if it was made by the plan with this digest.
+
+    Raises UserError, with the command `mend`, where the record is missing, damaged or stale.
+    """
+    record: Record = read_json(path)
+    if record.get("digest") != digest:
+        raise UserError(
+            f"{path} was made by other code, config or data than this run has planned "
+            f"(recorded {str(record.get('digest'))[:12]}, planned {digest[:12]}); "
+            f"make it anew with: {mend}"
+        )
+    return record
+
+
+def damaged_outputs(path: Path, record: Record) -> list[str]:
+    """One line for each file named by the record at `path` that is missing or has other bytes."""
+    faults = []
+    for name, expected in record["outputs"].items():
+        file = path.parent / name
+        if not file.is_file():
+            faults.append(f"{file} is missing")
+        elif sha256_of_file(file) != expected:
+            faults.append(f"{file} is damaged (its SHA-256 is not the recorded one)")
+    return faults
+
+
+def require_whole(path: Path, record: Record, mend: str) -> None:
+    """Raises UserError, with the command `mend`, unless every recorded file is as written."""
+    if faults := damaged_outputs(path, record):
+        raise UserError("; ".join(faults) + f"; make it anew with: {mend}")
+
+
+def verify_folder(folder: Path) -> list[str]:
+    """One line for each missing or damaged file that a record anywhere under `folder` vouches for.
+
+    Raises UserError where there is no record at all.
+    """
+    faults: list[str] = []
+    records = 0
+    for path in sorted(folder.rglob("*.json")):
+        if path.name.endswith(".run.json"):
+            continue
+        try:
+            record = read_json(path)
+        except UserError as error:
+            faults.append(str(error))
+            continue
+        if isinstance(record, dict) and "outputs" in record:
+            records += 1
+            faults += damaged_outputs(path, record)
+    if not records and not faults:
+        raise UserError(f"{folder} holds no record (manifest.json, training.json, ...) to check by")
+    return faults

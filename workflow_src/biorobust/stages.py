@@ -1,0 +1,18 @@
+"""The stages by name: where the code of each starts."""
+
+STAGES = {
+    "shard": "biorobust.data.stage",
+    "train": "biorobust.training.stage",
+    "attack": "biorobust.attacks.stage",
+    "collect": "biorobust.analysis.collect",
+}
+TABLES = {"adversarial_accuracy": "biorobust.analysis.tables"}
+FIGURES = {"accuracy_curve": "biorobust.analysis.accuracy_curve"}
+
+
+def stage_modules(plan: dict[str, str]) -> list[str]:
+    """The modules in which the code of a planned job starts: the stage's and its model's."""
+    named = {"tables": TABLES, "figures": FIGURES}.get(plan["stage"])
+    module = named[plan["name"]] if named else STAGES[plan["stage"]]
+    implementation = plan.get("implementation")
+    return [module, implementation.split(":")[0]] if implementation else [module]
