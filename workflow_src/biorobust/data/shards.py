@@ -1,0 +1,121 @@
+"""Image shards: raw uint8 arrays that are opened by memory map and checked by SHA-256.
+
+A split's folder holds `NNNNN.npy` (uint8 [n, N, N, 3]), `index.csv` (id, label, class; one line an
+image, in order) and `manifest.json`, the record of the shard stage, which names every other file
+with its SHA-256.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate, count, islice, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from biorobust.errors import UserError
+from biorobust.files import read_json, whole_file, write_text
+
+Images = npt.NDArray[np.uint8]
+INDEX, MANIFEST = "index.csv", "manifest.json"
+
+
+class Example(NamedTuple):
+    """One image on its way into a shard: uint8 [N, N, 3] with its id, label and class name."""
+
+    id: str
+    label: int
+    class_name: str
+    image: Images
+
+
+def write_shards(
+    folder: Path, examples: Iterable[Example], images_per_shard: int
+) -> dict[str, str]:
+    """Write examples, consumed one shard at a time, and their index; SHA-256 by file name.
+
+    Shards of an earlier run are removed first.
+    """
+    for old in folder.glob("*.npy"):
+        old.unlink()
+    sums = {}
+    text = io.StringIO()
+    index = csv.writer(text, lineterminator="\n")
+    index.writerow(["id", "label", "class"])
+    remaining = iter(examples)
+    for number in count():
+        group = list(islice(remaining, images_per_shard))
+        if not group:
+            break
+        name = f"{number:05d}.npy"
+        with whole_file(folder / name) as file:
+            np.save(file, np.stack([example.image for example in group]))
+        sums[name] = file.sha256
+        index.writerows(example[:3] for example in group)
+    sums[INDEX] = write_text(folder / INDEX, text.getvalue())
+    return sums
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The images of one split: `ids` and `labels` by position, pixels read on demand."""
+
+    ids: list[str]
+    labels: npt.NDArray[np.int64]
+    classes: list[str]
+    blocks: list[Images]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def image_size(self) -> int:
+        """Rows (and columns) of an image, in pixels."""
+        return int(self.blocks[0].shape[1])
+
+    def read(self, positions: npt.NDArray[np.int64]) -> Images:
+        """The images at `positions` [B], in that order: uint8 [B, N, N, 3]."""
+        starts = [0, *accumulate(len(block) for block in self.blocks)]
+        out = np.empty((len(positions), *self.blocks[0].shape[1:]), np.uint8)
+        for (start, stop), block in zip(pairwise(starts), self.blocks, strict=True):
+            chosen = (positions >= start) & (positions < stop)
+            if chosen.any():
+                out[chosen] = block[positions[chosen] - start]
+        return out
+
+
+def open_shards(folder: Path) -> Shards:
+    """Open a split's folder by memory map, without reading or checking pixels.
+
+    Raises UserError where a file is missing, or an array does not fit the index.
+    """
+    manifest = read_json(folder / MANIFEST)
+    with _opened(folder / INDEX) as file:
+        rows = list(csv.DictReader(file))
+    blocks = [_map(folder / name) for name in sorted(manifest["outputs"]) if name.endswith(".npy")]
+    if sum(map(len, blocks)) != len(rows):
+        raise UserError(f"{folder}: {INDEX} does not fit the shards; delete the folder, run again")
+    return Shards(
+        ids=[row["id"] for row in rows],
+        labels=np.array([int(row["label"]) for row in rows], np.int64),
+        classes=list(manifest["classes"]),
+        blocks=blocks,
+    )
+
+
+def _opened(path: Path) -> io.TextIOWrapper:
+    try:
+        return path.open(newline="", encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; delete the folder and run again") from None
+
+
+def _map(path: Path) -> Images:
+    try:
+        block: Images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be opened ({error}); delete it and run again") from error
+    return block
