@@ -1,0 +1,1 @@
+"""Training a model from its shards with PyTorch Lightning."""
