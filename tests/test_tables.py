@@ -1,0 +1,317 @@
+"""Tables of small results, against numbers worked out by hand."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from biorobust.analysis.summary import Grid, read_results
+from biorobust.analysis.tables import display_width, escape_latex, escape_markdown, write_tables
+from biorobust.errors import UserError
+
+FIVE = {"0.001": 0.001, "0.005": 0.005, "0.01": 0.01, "0.02": 0.02, "0.05": 0.05}
+VALUES = {**FIVE, "8/255": 8 / 255}
+HARD_NAME = r"a_b%c&#$~^{x}\y|<z>"
+
+
+def counted_job(
+    model: str, seed: int, attack: str, text: str, clean: int, robust: int
+) -> pd.DataFrame:
+    """Ten images of two classes: the first `clean` are right, the first `robust` survive."""
+    image = np.arange(10)
+    predictions = np.where(image < clean, image % 2, 1 - image % 2)
+    return pd.DataFrame(
+        {
+            "model": model,
+            "kind": "resnet",
+            "seed": seed,
+            "attack": attack,
+            "norm": "linf",
+            "epsilon": VALUES[text],
+            "epsilon_text": text,
+            "image": [f"{i:03d}" for i in image],
+            "label": image % 2,
+            "clean_prediction": predictions,
+            "adversarial_prediction": predictions,
+            # The raw verdict stays False: only the closed one counts.
+            "success": False,
+            "steps": 20,
+            "loss": 0.0,
+            "linf": 0.0,
+            "l2": 0.0,
+            "rms": 0.0,
+            "broken": (image >= robust) & (image < clean),
+        }
+    )
+
+
+def make_grid(models: dict[str, list[int]], attacks: dict[str, list[str]]) -> Grid:
+    return {
+        "models": [
+            {"name": name, "kind": "resnet", "seeds": seeds} for name, seeds in models.items()
+        ],
+        "attacks": [
+            {
+                "name": name,
+                "norm": "linf",
+                "epsilons": [{"text": text, "value": VALUES[text]} for text in texts],
+            }
+            for name, texts in attacks.items()
+        ],
+    }
+
+
+def write_results(folder: Path, rows: pd.DataFrame, grid: Grid) -> Path:
+    """The collect stage's two files; what the rows lack is listed as missing."""
+    done = set(zip(rows["model"], rows["seed"], rows["attack"], rows["epsilon_text"], strict=True))
+    missing = [
+        {"model": m["name"], "seed": seed, "attack": a["name"], "epsilon": e["text"]}
+        for m in grid["models"]
+        for seed in m["seeds"]
+        for a in grid["attacks"]
+        for e in a["epsilons"]
+        if (m["name"], seed, a["name"], e["text"]) not in done
+    ]
+    folder.mkdir(exist_ok=True)
+    rows.to_parquet(folder / "results.parquet")
+    record: dict[str, Any] = {"experiment": "small", "grid": grid, "missing": missing}
+    (folder / "results.json").write_text(json.dumps(record))
+    return folder
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two models of two seeds; the second has one job of two at 0.01 and none at 0.05."""
+    jobs = [
+        (HARD_NAME, 0, "pgd", "0.01", 9, 5),
+        (HARD_NAME, 0, "pgd", "0.05", 9, 1),
+        (HARD_NAME, 1, "pgd", "0.01", 8, 4),
+        (HARD_NAME, 1, "pgd", "0.05", 8, 0),
+        ("[w]*--", 0, "pgd", "0.01", 10, 6),
+    ]
+    grid = make_grid({HARD_NAME: [0, 1], "[w]*--": [0, 1]}, {"pgd": ["0.01", "0.05"]})
+    rows = pd.concat([counted_job(*job) for job in jobs], ignore_index=True)
+    return write_results(tmp_path / "results", rows, grid)
+
+
+# Wilson's 95% interval of 10 images, from its closed formula: 0 -> 0-27.75, 1 -> 1.79-40.42,
+# 4 -> 16.82-68.73, 5 -> 23.66-76.34, 6 -> 31.27-83.18, 8 -> 49.02-94.33, 9 -> 59.58-98.21,
+# 10 -> 72.25-100. A deviation of 10 points between two seeds is 10 / sqrt(2) = 7.07.
+EXPECTED = [
+    ["clean", "85.0 ± 7.1", "49.0–98.2", ""],
+    ["0.05", "5.0 ± 7.1", "0.0–40.4", ""],
+    ["0.01", "45.0 ± 7.1", "16.8–76.3", ""],
+    ["clean", "100.0", "72.2–100.0", "1 of 2 seeds"],
+    ["0.05", "missing", "", ""],
+    ["0.01", "60.0", "31.3–83.2", "1 of 2 seeds"],
+]
+
+
+def table_text(results: Path, ending: str) -> str:
+    paths = write_tables(results, results / "tables")
+    assert [path.name for path in paths] == ["pgd.csv", "pgd.md", "pgd.tex", "pgd.txt"]
+    return (results / "tables" / f"pgd.{ending}").read_text(encoding="utf-8")
+
+
+def test_csv_holds_the_numbers_worked_out_by_hand(results: Path) -> None:
+    lines = list(csv.DictReader(io.StringIO(table_text(results, "csv"))))
+    shown = ["epsilon_text", "seeds", "correct", "missing"]
+    assert [[line[key] for key in shown] for line in lines] == [
+        ["clean", "2", "9 8", "0"],
+        ["0.05", "2", "1 0", "0"],
+        ["0.01", "2", "5 4", "0"],
+        ["clean", "1", "10", "1"],
+        ["0.05", "0", "", "2"],
+        ["0.01", "1", "6", "1"],
+    ]
+    assert [line["model"] for line in lines] == [HARD_NAME] * 3 + ["[w]*--"] * 3
+    assert {(line["attack"], line["norm"], line["images"]) for line in lines} == {
+        ("pgd", "linf", "10")
+    }
+    means = [float(line["mean"]) for line in lines if line["mean"]]
+    assert means == pytest.approx([0.85, 0.05, 0.45, 1.0, 0.6])
+    assert float(lines[2]["std"]) == pytest.approx(0.1 / 2**0.5)
+    assert float(lines[2]["low"]) == pytest.approx(0.1682, abs=5e-5)
+    assert float(lines[2]["high"]) == pytest.approx(0.7634, abs=5e-5)
+    assert [lines[4][key] for key in ("mean", "std", "low", "high")] == [""] * 4
+    assert lines[5]["std"] == ""
+
+
+def parse_latex(source: str) -> list[list[str]]:
+    """The tabular's rows as printed text; fails on anything that LaTeX would not take literally."""
+    body = source.split("\n", 1)[1]
+    assert source.startswith("% needs")
+    assert re.findall(r"\\begin{(\w+)}", body) == ["table", "tabular"]
+    assert re.findall(r"\\end{(\w+)}", body) == ["tabular", "table"]
+    print_latex(re.sub(r"\\(begin|end|label){[\w:-]+}({l?r+})?", "", re.sub(r"(?<!\\)&", "", body)))
+    inner = body.split(r"\toprule")[1].split(r"\bottomrule")[0].replace("\\midrule\n", "")
+    rows = inner.strip("\n").split("\n")
+    assert all(row.endswith(r" \\") for row in rows)
+    assert not any(row.lstrip().startswith(("[", "*")) for row in rows)
+    cells = [re.split(r"(?<!\\)&", row.removesuffix(r" \\")) for row in rows]
+    return [[print_latex(cell).strip() for cell in row] for row in cells]
+
+
+COMMANDS = {
+    "textbackslash": "\\",
+    "textasciitilde": "~",
+    "textasciicircum": "^",
+    "textless": "<",
+    "textgreater": ">",
+    "textbar": "|",
+    "footnotesize": "",
+}
+MATHS = {r"\pm": "±", r"\epsilon": "ε", r"\infty": "∞", "-": "−", r"\times": "×"}
+
+
+def print_latex(source: str) -> str:
+    """A strict reader of the little LaTeX that the tables use: what would be printed."""
+    printed, depth, at = "", 0, 0
+    token = re.compile(
+        r"\\([a-zA-Z]+) ?|\\(.)|\$([^$]+)\$|([{}])|([&%#_^~$|<>\"])|(--|'')|(.)", re.S
+    )
+    while at < len(source):
+        found = token.match(source, at)
+        assert found is not None
+        command, escaped, maths, brace, bare, ligature, plain = found.groups()
+        assert bare is None, f"bare {bare!r} at {source[at : at + 20]!r}"
+        if command is not None:
+            printed += COMMANDS.get(command, "")
+        elif brace is not None:
+            depth += 1 if brace == "{" else -1
+            assert depth >= 0
+        elif maths is not None:
+            printed += MATHS[maths]
+        elif ligature is not None:
+            printed += {"--": "–", "''": '"'}[ligature]
+        else:
+            printed += escaped if escaped is not None else plain
+        at = found.end()
+    assert depth == 0
+    return printed
+
+
+def test_latex_is_sound_and_prints_the_same_numbers(results: Path) -> None:
+    source = table_text(results, "tex")
+    rows = parse_latex(source)
+    assert {len(row) for row in rows} == {4}
+    assert rows[0] == ["Model", "clean", "ε = 0.05", "ε = 0.01"]
+    assert rows[1] == [HARD_NAME, *(line[1] for line in EXPECTED[:3])]
+    assert rows[2] == ["", *(line[2] for line in EXPECTED[:3])]
+    assert rows[3] == ["[w]*--", *(line[1] for line in EXPECTED[3:])]
+    assert rows[4] == ["", *(line[2] for line in EXPECTED[3:])]
+    assert rows[5] == ["", *(line[3] for line in EXPECTED[3:])]
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="'")))
+def test_any_name_survives_latex(name: str) -> None:
+    assert print_latex(escape_latex(name)) == " ".join(name.split())
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+def test_any_name_survives_markdown(name: str) -> None:
+    escaped = escape_markdown(name)
+    assert re.sub(r"\\(.)", r"\1", escaped) == " ".join(name.split())
+    assert not set(re.sub(r"\\.", "", escaped)) & set("|*_`<[]$&~#")
+
+
+def test_markdown_holds_the_same_numbers(results: Path) -> None:
+    lines = table_text(results, "md").split("\n")
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if line.startswith("|")]
+    assert {len(row) for row in rows} == {4}
+    shown = [cell.strip() for row in rows[2:] for cell in row[1:]]
+    assert shown == [
+        "85.0 ± 7.1 (49.0–98.2)",
+        "5.0 ± 7.1 (0.0–40.4)",
+        "45.0 ± 7.1 (16.8–76.3)",
+        "100.0 (72.2–100.0, 1 of 2 seeds)",
+        "missing",
+        "60.0 (31.3–83.2, 1 of 2 seeds)",
+    ]
+
+
+def test_text_holds_the_same_numbers_and_says_what_they_cover(results: Path) -> None:
+    text = table_text(results, "txt")
+    table, *caption = text.split("\n\n")
+    lines = table.split("\n")
+    assert lines[2].startswith(HARD_NAME)
+    assert re.split(r" {2,}", lines[2])[1:] == [line[1] for line in EXPECTED[:3]]
+    assert lines[3].split() == [line[2] for line in EXPECTED[:3]]
+    assert re.split(r" {2,}", lines[4])[1:] == [line[1] for line in EXPECTED[3:]]
+    assert re.split(r" {2,}", lines[6])[1:] == ["1 of 2 seeds"] * 2
+    said = " ".join(" ".join(caption).split())
+    for needed in (
+        "the attack pgd",
+        "L∞ norm",
+        "N = 10 test images, 2 seeds a model",
+        "Mean ± sample standard deviation over the seeds",
+        "Wilson's 95% interval of the mean count among the N = 10 images",
+        "covers the sampling of the test images, not that of seeds",
+        "3 of 8 jobs",
+    ):
+        assert needed in said
+
+
+def test_five_epsilons_fit_a_hundred_columns(tmp_path: Path) -> None:
+    grid = make_grid({"parallel_transformers": [0, 1]}, {"pgd": list(FIVE)})
+    rows = [
+        counted_job("parallel_transformers", seed, "pgd", text, 9 + seed, 5 + 4 * seed)
+        for seed in (0, 1)
+        for text in FIVE
+    ]
+    text = table_text(write_results(tmp_path, pd.concat(rows), grid), "txt")
+    assert "95.0 ± 7.1" in text
+    assert max(map(len, text.split("\n"))) <= 100
+
+
+def test_wide_names_keep_the_columns_aligned(tmp_path: Path) -> None:
+    assert [display_width(text) for text in ("abc", "視網膜", "e\u0301", "ε ±")] == [3, 6, 1, 3]
+    grid = make_grid({"視網膜": [0], "x": [0]}, {"pgd": ["0.01"]})
+    rows = [counted_job(name, 0, "pgd", "0.01", 9, 5) for name in ("視網膜", "x")]
+    lines = table_text(write_results(tmp_path, pd.concat(rows), grid), "txt").split("\n")
+    as_narrow = lines[2].replace("視網膜", "xxxxxx")
+    assert as_narrow.index("90.0") == lines[4].index("90.0") > 6
+
+
+def test_a_single_seed_claims_no_deviation(tmp_path: Path) -> None:
+    grid = make_grid({"cnn": [7]}, {"pgd": ["8/255"]})
+    folder = write_results(tmp_path, counted_job("cnn", 7, "pgd", "8/255", 9, 5), grid)
+    text = table_text(folder, "txt")
+    assert "±" not in text
+    assert "ε = 8/255" in text
+    assert "One seed a model" in text
+    assert "missing" not in text
+
+
+def test_same_results_same_bytes(results: Path, tmp_path: Path) -> None:
+    first = write_tables(results, tmp_path / "first")
+    second = write_tables(results, tmp_path / "second")
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_damaged_or_mismatched_results_are_refused(results: Path) -> None:
+    rows = pd.read_parquet(results / "results.parquet")
+    rows[rows["epsilon_text"] != "0.05"].to_parquet(results / "results.parquet")
+    with pytest.raises(UserError, match=r"disagree about .* seed 0, pgd at epsilon 0.05"):
+        read_results(results)
+    rows.drop(columns="broken").to_parquet(results / "results.parquet")
+    with pytest.raises(UserError, match="no column broken"):
+        read_results(results)
+    (results / "results.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(UserError, match="damaged"):
+        read_results(results)
+    (results / "results.parquet").unlink()
+    with pytest.raises(UserError, match="run the collect stage"):
+        read_results(results)
+    rows.to_parquet(results / "results.parquet")
+    (results / "results.json").write_text("{}")
+    with pytest.raises(UserError, match=r"results\.json is not a record of results"):
+        read_results(results)

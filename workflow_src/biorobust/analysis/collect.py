@@ -1,0 +1,157 @@
+"""The collect stage: every row of an experiment in one table, and no row that does not belong.
+
+In: the attack jobs' rows and records. Out: `results.parquet`, one row per model, seed, attack,
+epsilon and test image, with the closed verdict `broken` beside the raw `success`; `results.json`,
+its record, with the grid that the experiment asks for and what is missing of it.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from biorobust.errors import UserError
+from biorobust.files import read_json, sha256_of_file, write_bytes
+from biorobust.jobs import Inputs, Job, Result, run_report
+from biorobust.planning import (
+    AttackJob,
+    Outline,
+    attack_jobs,
+    attack_plan,
+    attack_record,
+    named,
+    plan_digest,
+    training_record,
+)
+from biorobust.provenance import Record, require_planned, require_whole
+
+PARQUET = "results.parquet"
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Rows in the order of the config, jobs without a result, and warnings for the reader."""
+
+    rows: pd.DataFrame
+    missing: list[dict[str, Any]]
+    warnings: list[str]
+
+
+def run(job: Job, inputs: Inputs) -> Result:
+    """Write the table. Raises UserError naming every result that is missing, stale or damaged."""
+    del inputs
+    outline = job.plan["outline"]
+    collected = gather(job.folder, outline, job.execution["snakemake"])
+    for warning in collected.warnings:
+        job.say(f"warning: {warning}")
+    return Result(
+        {"results": write_rows(job.folder, collected)}, {"results": facts_of(outline, collected)}
+    )
+
+
+def write_rows(folder: Path, collected: Collected) -> dict[str, str]:
+    """Write `results.parquet`; SHA-256 by file name."""
+    buffer = io.BytesIO()
+    collected.rows.to_parquet(buffer, index=False, engine="pyarrow")
+    return {PARQUET: write_bytes(folder / PARQUET, buffer.getvalue())}
+
+
+def facts_of(outline: Outline, collected: Collected) -> dict[str, Any]:
+    """What the record says beside the rows: the grid that was asked for, and what lacks of it."""
+    grid = {
+        "models": [
+            {key: model[key] for key in ("name", "kind", "seeds")} for model in outline["models"]
+        ],
+        "attacks": [
+            {
+                "name": attack["name"],
+                "norm": attack["config"]["norm"],
+                "epsilons": attack["epsilons"],
+            }
+            for attack in outline["attacks"]
+        ],
+    }
+    return {
+        "experiment": outline["experiment"],
+        "grid": grid,
+        "missing": collected.missing,
+        "warnings": collected.warnings,
+    }
+
+
+def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = False) -> Collected:
+    """Read every attack job's rows below an experiment's folder, checking where they come from.
+
+    With `partial`, jobs without a usable result are listed as missing; otherwise they raise
+    UserError, all in one message, each with the command that mends it (`snakemake` is how the
+    workflow was started).
+    """
+    frames, missing, faults = [], [], []
+    versions: dict[str, set[str]] = {}
+    for job in attack_jobs(outline):
+        path = folder / attack_record(job)
+        try:
+            record = _trusted(folder, outline, job, f"{snakemake} --force {path}")
+        except UserError as error:
+            missing.append(job._asdict())
+            faults.append(str(error))
+            continue
+        frames.append(_rows(outline, job, path, record))
+        for package, version in read_json(run_report(path)).get("versions", {}).items():
+            versions.setdefault(package, set()).add(version)
+    if faults and (not partial or not frames):
+        raise UserError("\n".join([f"{len(faults)} result(s) cannot be used:", *faults]))
+    warnings = [
+        f"rows were made with several versions of {package}: {', '.join(sorted(found))}"
+        for package, found in sorted(versions.items())
+        if len(found) > 1
+    ]
+    return Collected(_closed(pd.concat(frames, ignore_index=True)), missing, warnings)
+
+
+def _trusted(folder: Path, outline: Outline, job: AttackJob, mend: str) -> Record:
+    """The job's record, if code, config, weights, shards and rows are those of this experiment."""
+    path = folder / attack_record(job)
+    record = require_planned(path, plan_digest(attack_plan(outline, job)), mend)
+    sources = {
+        "training": folder / training_record(job.model, job.seed),
+        "shards": folder / "shards" / "test" / "manifest.json",
+    }
+    for name, source in sources.items():
+        if not source.is_file() or sha256_of_file(source) != record["inputs"][name]["sha256"]:
+            raise UserError(
+                f"{path} was made from another {name} record than {source} as it is now; "
+                f"make it anew with: {mend}"
+            )
+    require_whole(path, record, mend)
+    return record
+
+
+def _rows(outline: Outline, job: AttackJob, path: Path, record: Record) -> pd.DataFrame:
+    (name,) = record["outputs"]
+    rows = pd.read_csv(path.parent / name, dtype={"image": str}, keep_default_na=False)
+    rows["success"] = rows["success"].astype(bool)
+    config = record["config"]
+    labels = {
+        "model": job.model,
+        "kind": named(outline["models"], job.model)["kind"],
+        "seed": job.seed,
+        "attack": job.attack,
+        "norm": config["norm"],
+        "epsilon": config["epsilon"],
+        "epsilon_text": job.epsilon,
+    }
+    for place, (column, value) in enumerate(labels.items()):
+        rows.insert(place, column, value)
+    return rows
+
+
+def _closed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add `broken`: broken here or in a smaller ball of the same attack, which this ball contains.
+
+    Rows must come with epsilons ascending within (model, seed, attack).
+    """
+    same = rows.groupby(["model", "seed", "attack", "image"], sort=False)["success"]
+    return rows.assign(broken=same.cummax().astype(bool))

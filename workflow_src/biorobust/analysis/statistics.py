@@ -1,0 +1,35 @@
+"""The two error bars of every reported accuracy: over test images and over seeds."""
+
+from collections.abc import Sequence
+from math import ceil, floor, nan
+from statistics import fmean, stdev
+
+from scipy.stats import binomtest
+
+
+def wilson_interval(successes: float, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a proportion (Wilson 1927, without continuity correction).
+
+    `successes` out of `total` images, 0 <= successes <= total. Unlike the normal approximation
+    it stays inside [0, 1] and does not collapse at 0 or `total`, where attacks often end.
+    A mean count over seeds need not be whole: the interval is then rounded outwards, from the
+    lower end of the count below to the upper end of the count above, since a binomial count
+    is whole. Returns (low, high) as fractions. Raises ValueError where the counts or the
+    confidence are impossible.
+    """
+
+    def ends(count: int) -> tuple[float, float]:
+        test = binomtest(count, total)
+        interval = test.proportion_ci(confidence_level=confidence, method="wilson")
+        return float(interval.low), float(interval.high)
+
+    return ends(floor(successes))[0], ends(ceil(successes))[1]
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation (divisor n - 1) of at least one value.
+
+    The deviation of a single value is unknown, hence NaN and not 0. Raises ValueError without
+    values.
+    """
+    return fmean(values), stdev(values) if len(values) > 1 else nan

@@ -1,0 +1,224 @@
+"""From one row an image to one row an accuracy: read the collected results and sum them up."""
+
+from collections.abc import Iterator
+from math import nan
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
+
+import pandas as pd
+
+from biorobust.analysis.statistics import mean_and_deviation, wilson_interval
+from biorobust.errors import UserError
+from biorobust.files import read_json
+
+CLEAN = "clean"
+
+_JOB = ["model", "seed", "attack", "epsilon_text"]
+_COLUMNS = [*_JOB, "image", "label", "clean_prediction", "broken"]
+
+
+class Epsilon(TypedDict):
+    """A ball's size: `text` as the config writes it, `value` in the attack's norm."""
+
+    text: str
+    value: float
+
+
+class Attack(TypedDict):
+    """An attack, its norm ("linf", "l2" or "rms") and its epsilons, ascending."""
+
+    name: str
+    norm: str
+    epsilons: list[Epsilon]
+
+
+class Model(TypedDict):
+    """A model of the experiment and the seeds that it is trained with."""
+
+    name: str
+    kind: str
+    seeds: list[int]
+
+
+class Grid(TypedDict):
+    """Everything that the experiment asks for: each seed of each model, under each attack."""
+
+    models: list[Model]
+    attacks: list[Attack]
+
+
+class Job(NamedTuple):
+    """One attack on one trained model at one epsilon."""
+
+    model: str
+    seed: int
+    attack: str
+    epsilon: str
+
+    def __str__(self) -> str:
+        """The job as messages name it."""
+        return f"{self.model} seed {self.seed}, {self.attack} at epsilon {self.epsilon}"
+
+
+class Results(NamedTuple):
+    """What the collect stage wrote: a row an image and job, the grid, and the gaps in it."""
+
+    rows: pd.DataFrame
+    grid: Grid
+    missing: list[Job]
+    experiment: str
+
+
+def read_results(directory: Path) -> Results:
+    """Read `results.parquet` and `results.json` from an experiment's results folder.
+
+    Raises UserError where one of them is absent, damaged, or not made together with the other.
+    """
+    path = directory / "results.parquet"
+    record = read_json(directory / "results.json")
+    try:
+        rows = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run the collect stage first") from None
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is damaged: {reason}; delete it and run again") from error
+    absent = [column for column in _COLUMNS if column not in rows.columns]
+    if absent:
+        raise UserError(f"{path} has no column {', '.join(absent)}; delete it and run again")
+    try:
+        grid: Grid = record["grid"]
+        missing = [
+            Job(gap["model"], gap["seed"], gap["attack"], gap["epsilon"])
+            for gap in record["missing"]
+        ]
+        experiment = str(record["experiment"])
+        planned = set(_planned_jobs(grid))
+    except (KeyError, TypeError) as error:
+        place = directory / "results.json"
+        raise UserError(f"{place} is not a record of results; delete it and run again") from error
+    unequal = (planned - set(missing)) ^ _finished_jobs(rows)
+    if unequal:
+        raise UserError(
+            f"{path} and results.json beside it disagree about {min(unequal)}; "
+            "delete both and run again"
+        )
+    return Results(rows, grid, missing, experiment)
+
+
+def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
+    """Accuracies of every model under every attack of `grid`, with their error bars.
+
+    `rows` holds one row per test image of each job. Adversarial accuracy is the thesis's (§3.1),
+    1 - (M + A) / N with M images misclassified clean, A images broken at this or a smaller
+    epsilon of the same attack (column `broken`) and N test images; clean accuracy is 1 - M / N.
+
+    One row per (model, attack, epsilon) in the grid's order; within an attack first the clean
+    accuracy (epsilon_text "clean", epsilon 0), then the epsilons from the largest down, as in
+    the thesis's Table 1. Columns:
+
+    - model, kind, attack, norm, epsilon_text, epsilon;
+    - images: N, one and the same test set for all jobs; seeds: how many seeds have a result;
+      missing: how many planned seeds have none. All else is computed from the seeds that exist;
+    - correct: tuple with the count of each seed, in the grid's order;
+    - mean, std: mean and sample standard deviation of the accuracy over seeds, as fractions;
+      NaN where there is no seed, std also where there is one;
+    - low, high: Wilson's 95 % interval for N images with the mean count correct. It covers the
+      sampling of the test images and not that of seeds, which `std` shows: the seeds share one
+      test set, so that pooling seeds x N images would make the interval too narrow.
+
+    Raises UserError where there are no rows, where two jobs were not given the same images, or
+    where the clean predictions of one (model, seed) differ between two jobs.
+    """
+    if rows.empty:
+        raise UserError("results.parquet has no rows: every job is missing; see the jobs' logs")
+    check_agreement(rows)
+    images = int(rows["image"].nunique())
+    survives = rows["clean_prediction"] == rows["label"]
+    counted = rows[_JOB].assign(clean=survives, robust=survives & ~rows["broken"].astype(bool))
+    counts = counted.groupby(_JOB, sort=False).sum().reset_index()
+    clean: dict[tuple[str, int], int] = {}
+    robust: dict[Job, int] = {}
+    for *key, clean_count, robust_count in counts.itertuples(index=False, name=None):
+        job = Job._make(key)
+        # The jobs of a seed agree on the clean predictions, so that any of them speaks for all.
+        clean[job.model, job.seed] = clean_count
+        robust[job] = robust_count
+    lines: list[dict[str, Any]] = []
+    for model in grid["models"]:
+        for attack in grid["attacks"]:
+            descending = sorted(attack["epsilons"], key=lambda epsilon: -epsilon["value"])
+            for text, value in [(CLEAN, 0.0), *((e["text"], e["value"]) for e in descending)]:
+                found = (
+                    clean.get((model["name"], seed))
+                    if text == CLEAN
+                    else robust.get(Job(model["name"], seed, attack["name"], text))
+                    for seed in model["seeds"]
+                )
+                correct = tuple(count for count in found if count is not None)
+                lines.append(
+                    {
+                        "model": model["name"],
+                        "kind": model["kind"],
+                        "attack": attack["name"],
+                        "norm": attack["norm"],
+                        "epsilon_text": text,
+                        "epsilon": value,
+                        "images": images,
+                        "seeds": len(correct),
+                        "missing": len(model["seeds"]) - len(correct),
+                        "correct": correct,
+                        **_error_bars(correct, images),
+                    }
+                )
+    return pd.DataFrame(lines)
+
+
+def check_agreement(rows: pd.DataFrame) -> None:
+    """Raise UserError, naming two jobs, unless the jobs can stand in one table.
+
+    All jobs must hold the same images, each once and with the same label; all jobs of one
+    (model, seed) must hold the same clean predictions.
+    """
+    test_set: tuple[Job, pd.DataFrame] | None = None
+    first_of_seed: dict[tuple[str, int], tuple[Job, pd.DataFrame]] = {}
+    for key, group in rows[_COLUMNS].groupby(_JOB, sort=False):
+        job, frame = Job._make(key), group.sort_values("image", ignore_index=True)
+        if frame["image"].duplicated().any():
+            raise UserError(f"{job}: an image occurs twice; delete this job's rows and run again")
+        reference, expected = test_set = test_set or (job, frame)
+        if not frame[["image", "label"]].equals(expected[["image", "label"]]):
+            raise UserError(
+                f"{reference} and {job} were not run on the same test images and labels; "
+                "run both again on one test set"
+            )
+        reference, expected = first_of_seed.setdefault((job.model, job.seed), (job, frame))
+        differs = (frame["clean_prediction"] != expected["clean_prediction"]).to_numpy()
+        if differs.any():
+            raise UserError(
+                f"{reference} and {job} disagree about the clean prediction of "
+                f"{differs.sum()} images (first: {frame['image'][differs.argmax()]}); "
+                "they saw different weights or software: run both again"
+            )
+
+
+def _planned_jobs(grid: Grid) -> Iterator[Job]:
+    for model in grid["models"]:
+        for seed in model["seeds"]:
+            for attack in grid["attacks"]:
+                for epsilon in attack["epsilons"]:
+                    yield Job(model["name"], seed, attack["name"], epsilon["text"])
+
+
+def _finished_jobs(rows: pd.DataFrame) -> set[Job]:
+    return {
+        Job._make(key) for key in rows[_JOB].drop_duplicates().itertuples(index=False, name=None)
+    }
+
+
+def _error_bars(correct: tuple[int, ...], images: int) -> dict[str, float]:
+    if not correct:
+        return {"mean": nan, "std": nan, "low": nan, "high": nan}
+    mean, deviation = mean_and_deviation([count / images for count in correct])
+    low, high = wilson_interval(sum(correct) / len(correct), images)
+    return {"mean": mean, "std": deviation, "low": low, "high": high}
