@@ -1,0 +1,18 @@
+rule attack:
+    input:
+        training="results/{experiment}/models/{model}/seed-{seed}/training.json",
+        shards="results/{experiment}/shards/test/manifest.json",
+    output:
+        attack="results/{experiment}/models/{model}/seed-{seed}/attacks/{attack}/eps-{epsilon}.json",
+    log:
+        "results/{experiment}/logs/attack/{model}/seed-{seed}/{attack}/eps-{epsilon}.log",
+    conda:
+        "../envs/biorobust.yaml"
+    params:
+        plan=attack_plan,
+        execution=execution,
+    threads: experiment.execution.threads
+    shell:
+        "python -m biorobust attack --plan {params.plan:q} --execution {params.execution:q}"
+        " --inputs training={input.training:q} shards={input.shards:q}"
+        " --records attack={output.attack:q} --log {log:q}"

@@ -1,0 +1,163 @@
+# Helpers for the rules: the experiment, the plans of its jobs, and their places. No rules here.
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+SOURCE = Path(workflow.basedir) / "workflow_src"
+sys.path.insert(0, str(SOURCE))
+
+from biorobust import planning
+from biorobust.config.outline import make_outline, weights_path
+from biorobust.config.reading import overlaid, read_experiment
+from biorobust.config.workflow import (
+    claim_folder,
+    forget_hollow_records,
+    runs_jobs,
+    use_this_clone,
+)
+from biorobust.errors import UserError
+from biorobust.files import canonical_json
+
+
+def plan_experiment():
+    """The checked experiment and its outline; jobs take the outline of the run that started them."""
+    experiment = read_experiment(
+        overlaid(config, workflow.config_settings.overwrite_config)
+    )
+    inherited = os.environ.get(planning.OUTLINE_VARIABLE)
+    if not workflow.is_main_process and inherited:
+        return experiment, json.loads(inherited)
+    outline = make_outline(experiment, cache=Path(".snakemake/source-hashes.json"))
+    os.environ[planning.OUTLINE_VARIABLE] = canonical_json(outline)
+    return experiment, outline
+
+
+def command_line():
+    """How to start this workflow again by hand, for messages that say what to type."""
+    overlays = [str(path) for path in workflow.overwrite_configfiles]
+    return " ".join(
+        ["snakemake --cores 1", *(["--configfile", *overlays] if overlays else [])]
+    )
+
+
+try:
+    use_this_clone(SOURCE)
+    if workflow.is_main_process:
+        # Kept in a variable, since the lock is held as long as the object lives.
+        folder_lock = claim_folder(Path(".snakemake"), keep=runs_jobs(sys.argv[1:]))
+    experiment, outline = plan_experiment()
+    if workflow.is_main_process:
+        for line in forget_hollow_records(Path("results", experiment.name), outline):
+            print(line, file=sys.stderr)
+except UserError as error:
+    raise WorkflowError(str(error))
+
+EPSILONS = {
+    planning.epsilon_label(epsilon["text"]): epsilon["text"]
+    for attack in outline["attacks"]
+    for epsilon in attack["epsilons"]
+}
+MODELS = [model["name"] for model in outline["models"]]
+ATTACKS = [attack["name"] for attack in outline["attacks"]]
+
+
+wildcard_constraints:
+    experiment=experiment.name,
+    model="|".join(map(re.escape, MODELS)),
+    attack="|".join(map(re.escape, ATTACKS)),
+    epsilon="|".join(map(re.escape, EPSILONS)),
+    seed=r"\d+",
+
+
+def shard_plan(wildcards):
+    return canonical_json(planning.shard_plan(outline))
+
+
+def train_plan(wildcards):
+    return canonical_json(
+        planning.train_plan(outline, wildcards.model, int(wildcards.seed))
+    )
+
+
+def attack_plan(wildcards):
+    job = planning.AttackJob(
+        wildcards.model,
+        int(wildcards.seed),
+        wildcards.attack,
+        EPSILONS[wildcards.epsilon],
+    )
+    return canonical_json(planning.attack_plan(outline, job))
+
+
+def collect_plan(wildcards):
+    return canonical_json(planning.collect_plan(outline))
+
+
+def table_plan(wildcards):
+    return canonical_json(
+        planning.report_plan(outline, "tables", "adversarial_accuracy")
+    )
+
+
+def figure_plan(wildcards):
+    return canonical_json(planning.report_plan(outline, "figures", wildcards.figure))
+
+
+def execution(wildcards, input):
+    """How a job runs. Taking `input` keeps it out of what Snakemake compares between runs."""
+    settings = experiment.execution.model_dump()
+    path = experiment.data.path
+    settings["data_path"] = str(Path(path).expanduser()) if path else None
+    settings["snakemake"] = command_line()
+    entries = {entry.name: entry for entry in experiment.models}
+    entry = entries.get(getattr(wildcards, "model", None))
+    if entry is not None and entry.weights is not None:
+        settings["weights"] = str(weights_path(entry.weights, int(wildcards.seed)))
+    return canonical_json(settings)
+
+
+def attack_records(wildcards):
+    return [
+        str(Path("results", wildcards.experiment, planning.attack_record(job)))
+        for job in planning.attack_jobs(outline)
+    ]
+
+
+def training_records(wildcards):
+    return [
+        str(Path("results", experiment.name, planning.training_record(model, seed)))
+        for model, seed in planning.training_jobs(outline)
+    ]
+
+
+def show_tables():
+    for pattern in table_files("txt"):
+        path = Path(pattern.format(experiment=experiment.name))
+        if path.is_file():
+            print(path.read_text())
+    print(f"Tables, figures and rows: {Path('results', experiment.name)}/")
+
+
+def show_partial_tables():
+    folder = Path("results", experiment.name)
+    if any(
+        (folder / planning.attack_record(job)).is_file()
+        for job in planning.attack_jobs(outline)
+    ):
+        subprocess.run(
+            [sys.executable, "-m", "biorobust", "partial", str(folder)], check=False
+        )
+        print(f"What there is so far: {folder / 'partial'}/", file=sys.stderr)
+
+
+def table_files(*endings):
+    return [
+        f"results/{{experiment}}/tables/{attack}.{ending}"
+        for attack in ATTACKS
+        for ending in endings
+    ]

@@ -1,0 +1,21 @@
+rule train:
+    input:
+        shards="results/{experiment}/shards/train/manifest.json",
+    output:
+        training="results/{experiment}/models/{model}/seed-{seed}/training.json",
+    log:
+        "results/{experiment}/logs/train/{model}/seed-{seed}.log",
+    conda:
+        "../envs/biorobust.yaml"
+    params:
+        plan=train_plan,
+        execution=execution,
+    threads: experiment.execution.threads
+    shell:
+        "python -m biorobust train --plan {params.plan:q} --execution {params.execution:q}"
+        " --inputs shards={input.shards:q} --records training={output.training:q} --log {log:q}"
+
+
+rule models:
+    input:
+        training_records,

@@ -1,0 +1,108 @@
+"""`python -m biorobust <command>`: the stages, as the workflow calls them, and a few tools.
+
+A stage is called with its plan and execution settings as JSON and with the places of its inputs
+and records; what it says goes to its log, and an error that a person can mend is one line.
+"""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TextIO
+
+from biorobust.errors import UserError
+from biorobust.stages import STAGES, stage_modules
+
+_STAGES = (*STAGES, "tables", "figures")
+_COMMANDS = {
+    "verify": "biorobust.commands",
+    "partial": "biorobust.commands",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="biorobust", description="Stages and tools.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for stage in _STAGES:
+        _add_stage(commands.add_parser(stage, help=f"carry out a planned {stage} job"))
+    verify = commands.add_parser("verify", help="name every damaged file of a results folder")
+    verify.add_argument("directory", type=Path, help="e.g. results/digits, or one shard folder")
+    partial = commands.add_parser("partial", help="tables of what an unfinished run has so far")
+    partial.add_argument("directory", type=Path, help="the experiment's results folder")
+    options = parser.parse_args(arguments)
+    if options.command in _STAGES:
+        return _stage(options)
+    command = getattr(import_module(_COMMANDS[options.command]), options.command)
+    return _guarded(f"biorobust {options.command}", sys.stderr, lambda: command(options.directory))
+
+
+def _add_stage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plan", type=json.loads, required=True)
+    parser.add_argument("--execution", type=json.loads, required=True)
+    parser.add_argument("--inputs", type=_place, nargs="*", default=[])
+    parser.add_argument("--records", type=_place, nargs="+", required=True)
+    parser.add_argument("--log", type=Path)
+
+
+def _place(text: str) -> tuple[str, Path]:
+    name, _, path = text.partition("=")
+    if not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")
+    return name, Path(path)
+
+
+def _stage(options: argparse.Namespace) -> int:
+    what = f"biorobust {options.command}"
+    # Errors still reach the terminal where everything else goes to a log.
+    terminal = os.fdopen(os.dup(2), "w", buffering=1)
+    if options.log:
+        try:
+            options.log.parent.mkdir(parents=True, exist_ok=True)
+            log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        except OSError as error:
+            print(f"{what}: cannot write the log {options.log}: {error.strerror}", file=terminal)
+            return 1
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        what = f"{what} (log: {options.log})"
+    return _guarded(what, terminal, lambda: _perform(options))
+
+
+def _perform(options: argparse.Namespace) -> int:
+    from biorobust.jobs import Job, perform
+
+    modules = stage_modules(options.plan)
+    job = Job(
+        plan=options.plan,
+        execution=options.execution,
+        inputs=dict(options.inputs),
+        records=dict(options.records),
+        say=lambda line: print(line, flush=True),
+    )
+    perform(job, import_module(modules[0]).run, *modules)
+    return 0
+
+
+def _guarded(what: str, terminal: TextIO, action: Callable[[], int]) -> int:
+    try:
+        return action()
+    except UserError as error:
+        message = f"{what}: {error}"
+    except MemoryError:
+        message = f"{what}: not enough memory; ask for more, or lower execution.attack_batch_size"
+    except Exception as error:
+        traceback.print_exc()
+        message = f"{what}: unexpected {type(error).__name__}: {error}"
+    print(message, file=terminal)
+    if terminal is not sys.stderr:
+        print(message, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""What the Snakefile's main process does before it plans: one run a folder, and no riddles.
+
+A run holds a file lock for its life, so a second one is told so, and a killed one leaves nothing
+that a person must clear: whoever gets the lock next removes Snakemake's stale locks and the
+records of jobs that were under way, and marks those jobs, so that a result which an orphaned
+process finished is taken and not made twice.
+"""
+
+import os
+import shutil
+import sys
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from biorobust.errors import UserError
+from biorobust.jobs import orphan_mark
+from biorobust.planning import (
+    Outline,
+    attack_jobs,
+    attack_record,
+    training_jobs,
+    training_record,
+)
+
+# A dry run or a listing holds the lock for a moment; a run waits that long before it gives up.
+_PATIENCE_SECONDS = 10.0
+
+# Snakemake's options that list, draw or check without running a job.
+_LOOKING_ON = (
+    "dryrun",
+    "lint",
+    "list_rules",
+    "list_target_rules",
+    "list_changes",
+    "list_input_changes",
+    "list_params_changes",
+    "list_untracked",
+    "dag",
+    "rulegraph",
+    "filegraph",
+    "d3dag",
+    "summary",
+    "detailed_summary",
+    "report",
+    "print_compilation",
+    "unlock",
+)
+
+
+def use_this_clone(source: Path) -> None:
+    """Let every job run with this interpreter's environment and this clone's code.
+
+    `source` is the folder that holds the package. Without this, a job's `python` is whatever
+    PATH says, and the code is that of the clone which made the environment.
+    """
+    programs = Path(sys.executable).parent
+    _prepend("PATH", str(programs))
+    _prepend("PYTHONPATH", str(source))
+
+
+def _prepend(variable: str, value: str) -> None:
+    parts = os.environ.get(variable, "").split(os.pathsep)
+    rest = [part for part in parts if part and part != value]
+    os.environ[variable] = os.pathsep.join([value, *rest])
+
+
+def runs_jobs(arguments: Sequence[str]) -> bool:
+    """Whether Snakemake, called with these arguments, is going to run jobs."""
+    from snakemake.cli import get_argument_parser
+
+    options, _ = get_argument_parser().parse_known_args(list(arguments))
+    return not any(getattr(options, name, None) for name in _LOOKING_ON)
+
+
+def claim_folder(state: Path, *, keep: bool) -> FileLock | None:
+    """Take the lock of a folder (Snakemake's state is in `state`), and clear what a kill left.
+
+    With `keep`, the returned lock is held until the process ends; UserError is raised where
+    another run holds it. Without (a dry run), it is released at once, and a folder in use is left
+    alone.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / "biorobust.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not keep:
+            return None
+        try:
+            lock.acquire(timeout=_PATIENCE_SECONDS)
+        except Timeout:
+            raise UserError(
+                f"another snakemake is at work in {state.parent.resolve()}; wait until it ends "
+                "(or stop it), then start again"
+            ) from None
+    _clear_after_kill(state)
+    if not keep:
+        lock.release()
+        return None
+    return lock
+
+
+def _clear_after_kill(state: Path) -> None:
+    shutil.rmtree(state / "locks", ignore_errors=True)
+    for marker, output in _incomplete(state / "incomplete"):
+        output.unlink(missing_ok=True)
+        if output.suffix == ".json" and output.parent.is_dir():
+            orphan_mark(output).touch()
+        marker.unlink(missing_ok=True)
+
+
+def _incomplete(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Snakemake's markers of outputs that were being made: (marker, output).
+
+    A marker's path is the output's in base64, cut into folders that start with "@" where long.
+    """
+    for marker in sorted(path for path in folder.rglob("*") if path.is_file()):
+        parts = marker.relative_to(folder).parts
+        encoded = "".join(part.removeprefix("@") for part in parts)
+        try:
+            output = Path(urlsafe_b64decode(encoded).decode())
+        except ValueError:
+            continue
+        yield marker, output
+
+
+def forget_hollow_records(folder: Path, outline: Outline) -> list[str]:
+    """Remove records whose files were deleted, so that they are made anew; one line for each."""
+    said = []
+    for record, file in _vouched(folder, outline):
+        if record.is_file() and not file.is_file():
+            record.unlink()
+            said.append(f"{file} is gone; it is made anew")
+    return said
+
+
+def _vouched(folder: Path, outline: Outline) -> Iterator[tuple[Path, Path]]:
+    for split in ("train", "test"):
+        manifest = folder / "shards" / split / "manifest.json"
+        yield manifest, manifest.with_name("index.csv")
+        yield manifest, manifest.with_name("00000.npy")
+    for model, seed in training_jobs(outline):
+        record = folder / training_record(model, seed)
+        for name in ("weights.safetensors", "history.csv", "diagnostics.npz"):
+            yield record, record.with_name(name)
+    for job in attack_jobs(outline):
+        record = folder / attack_record(job)
+        yield record, record.with_suffix(".csv")
