@@ -8,11 +8,16 @@ rule attack:
         "results/{experiment}/logs/attack/{model}/seed-{seed}/{attack}/eps-{epsilon}.log",
     conda:
         "../envs/biorobust.yaml"
+    threads: experiment.execution.threads
     params:
         plan=attack_plan,
         execution=execution,
-    threads: experiment.execution.threads
     shell:
         "python -m biorobust attack --plan {params.plan:q} --execution {params.execution:q}"
         " --inputs training={input.training:q} shards={input.shards:q}"
         " --records attack={output.attack:q} --log {log:q}"
+
+
+rule attacks:
+    input:
+        attack_records,

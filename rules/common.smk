@@ -16,7 +16,9 @@ from biorobust.config.outline import make_outline, weights_path
 from biorobust.config.reading import overlaid, read_experiment
 from biorobust.config.workflow import (
     claim_folder,
+    forces_jobs,
     forget_hollow_records,
+    refuse_strangers,
     runs_jobs,
     use_this_clone,
 )
@@ -54,6 +56,13 @@ try:
     if workflow.is_main_process:
         for line in forget_hollow_records(Path("results", experiment.name), outline):
             print(line, file=sys.stderr)
+        if not forces_jobs(sys.argv[1:]):
+            refuse_strangers(
+                Path("results", experiment.name),
+                outline,
+                Path(".snakemake"),
+                command_line(),
+            )
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -123,7 +132,7 @@ def execution(wildcards, input):
 
 def attack_records(wildcards):
     return [
-        str(Path("results", wildcards.experiment, planning.attack_record(job)))
+        str(Path("results", experiment.name, planning.attack_record(job)))
         for job in planning.attack_jobs(outline)
     ]
 

@@ -6,12 +6,12 @@ rule collect:
         rows="results/{experiment}/results.parquet",
     log:
         "results/{experiment}/logs/collect.log",
+    localrule: True
     conda:
         "../envs/biorobust.yaml"
     params:
         plan=collect_plan,
         execution=execution,
-    localrule: True
     shell:
         "python -m biorobust collect --plan {params.plan:q} --execution {params.execution:q}"
         " --records results={output.results:q} --log {log:q}"
@@ -25,12 +25,12 @@ rule table:
         tables="results/{experiment}/tables/adversarial_accuracy.json",
     log:
         "results/{experiment}/logs/tables/adversarial_accuracy.log",
+    localrule: True
     conda:
         "../envs/biorobust.yaml"
     params:
         plan=table_plan,
         execution=execution,
-    localrule: True
     shell:
         "python -m biorobust tables --plan {params.plan:q} --execution {params.execution:q}"
         " --inputs results={input.results:q} --records tables={output.tables:q} --log {log:q}"
@@ -45,12 +45,12 @@ rule figure:
         figures="results/{experiment}/figures/{figure}.json",
     log:
         "results/{experiment}/logs/figures/{figure}.log",
+    localrule: True
     conda:
         "../envs/biorobust.yaml"
     params:
         plan=figure_plan,
         execution=execution,
-    localrule: True
     shell:
         "python -m biorobust figures --plan {params.plan:q} --execution {params.execution:q}"
         " --inputs results={input.results:q} --records figures={output.figures:q} --log {log:q}"

@@ -7,10 +7,10 @@ rule train:
         "results/{experiment}/logs/train/{model}/seed-{seed}.log",
     conda:
         "../envs/biorobust.yaml"
+    threads: experiment.execution.threads
     params:
         plan=train_plan,
         execution=execution,
-    threads: experiment.execution.threads
     shell:
         "python -m biorobust train --plan {params.plan:q} --execution {params.execution:q}"
         " --inputs shards={input.shards:q} --records training={output.training:q} --log {log:q}"

@@ -58,19 +58,21 @@ def _place(text: str) -> tuple[str, Path]:
 
 def _stage(options: argparse.Namespace) -> int:
     what = f"biorobust {options.command}"
+    if not options.log:
+        return _guarded(what, sys.stderr, lambda: _perform(options))
     # Errors still reach the terminal where everything else goes to a log.
-    terminal = os.fdopen(os.dup(2), "w", buffering=1)
-    if options.log:
+    with os.fdopen(os.dup(2), "w", buffering=1) as terminal:
         try:
             options.log.parent.mkdir(parents=True, exist_ok=True)
-            log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            # A new file: an orphaned process of a killed run may still write to the old one.
+            options.log.unlink(missing_ok=True)
+            log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
             print(f"{what}: cannot write the log {options.log}: {error.strerror}", file=terminal)
             return 1
         os.dup2(log, 1)
         os.dup2(log, 2)
-        what = f"{what} (log: {options.log})"
-    return _guarded(what, terminal, lambda: _perform(options))
+        return _guarded(f"{what} (log: {options.log})", terminal, lambda: _perform(options))
 
 
 def _perform(options: argparse.Namespace) -> int:

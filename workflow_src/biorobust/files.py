@@ -22,6 +22,8 @@ _EXPLAINED = {
     errno.EDQUOT: "your disk quota is used up; free some space and start again",
     errno.EROFS: "the file system is read-only; write results to another place",
     errno.EACCES: "permission denied; make the folder writable for you",
+    errno.EEXIST: "a file stands where a folder is needed; move it away",
+    errno.ENOTDIR: "a file stands where a folder is needed; move it away",
     errno.EPERM: "operation not permitted; make the folder writable for you",
 }
 
@@ -102,12 +104,14 @@ def write_json(path: Path, value: Any) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises UserError where it is missing or is not JSON."""
+    """The content of a JSON file. Raises UserError where it cannot be read or is not JSON."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise UserError(f"{path} is damaged: {error}; delete it and run again") from error
 
 

@@ -77,8 +77,9 @@ def attack_plan(outline: Outline, job: AttackJob) -> Plan:
 
 
 def collect_plan(outline: Outline) -> Plan:
-    """The plan of the job that gathers every row of the experiment; it carries the outline."""
-    return {"stage": "collect", "code": outline["collect"]["code"], "outline": outline}
+    """The plan of the job that gathers every row; it carries what their own plans follow from."""
+    rows = {key: outline[key] for key in ("experiment", "shard", "models", "attacks")}
+    return {"stage": "collect", "code": outline["collect"]["code"], "outline": rows}
 
 
 def report_plan(outline: Outline, kind: str, name: str) -> Plan:
@@ -110,6 +111,20 @@ def training_jobs(outline: Outline) -> Iterator[tuple[str, int]]:
 def named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """The entry of a list of models or attacks that has this name. Raises StopIteration if none."""
     return next(entry for entry in entries if entry["name"] == name)
+
+
+def planned_records(outline: Outline) -> Iterator[tuple[PurePosixPath, Plan]]:
+    """Every record of the experiment below its folder, with its plan, inputs before users."""
+    for split in ("train", "test"):
+        yield PurePosixPath("shards", split, "manifest.json"), shard_plan(outline)
+    for model, seed in training_jobs(outline):
+        yield training_record(model, seed), train_plan(outline, model, seed)
+    for job in attack_jobs(outline):
+        yield attack_record(job), attack_plan(outline, job)
+    yield PurePosixPath("results.json"), collect_plan(outline)
+    for kind in ("tables", "figures"):
+        for name in outline[kind]:
+            yield PurePosixPath(kind, f"{name}.json"), report_plan(outline, kind, name)
 
 
 def training_record(model: str, seed: int) -> PurePosixPath:

@@ -40,7 +40,10 @@ def require_planned(path: Path, digest: str, mend: str) -> Record:
 
     Raises UserError, with the command `mend`, where the record is missing, damaged or stale.
     """
-    record: Record = read_json(path)
+    try:
+        record: Record = read_json(path)
+    except UserError as error:
+        raise UserError(f"{error}; make it anew with: {mend}") from error
     if record.get("digest") != digest:
         raise UserError(
             f"{path} was made by other code, config or data than this run has planned "
@@ -83,7 +86,7 @@ def verify_folder(folder: Path) -> list[str]:
         except UserError as error:
             faults.append(str(error))
             continue
-        if isinstance(record, dict) and "outputs" in record:
+        if isinstance(record, dict) and isinstance(record.get("outputs"), dict):
             records += 1
             faults += damaged_outputs(path, record)
     if not records and not faults:

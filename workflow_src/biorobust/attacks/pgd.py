@@ -43,7 +43,8 @@ class PGD(FixedEpsilonAttack):
     sqrt(C * H * W)). `relative_step`: step size as a share of epsilon; 1/3 is the published one.
     `loss`: "cross_entropy" or "margin"; both keep their gradient where the model is very sure.
 
-    Raises ValueError for an unknown norm or loss, or steps below 1.
+    Raises ValueError for an unknown norm or loss, steps below 1, other bounds or another kind of
+    criterion.
     """
 
     def __init__(
@@ -100,6 +101,8 @@ class PGD(FixedEpsilonAttack):
     ) -> Any:
         """Foolbox's hook: the returned iterate of each image, [B, C, H, W]."""
         raise_if_kwargs(kwargs)
+        if tuple(model.bounds) != (0, 1):
+            raise ValueError(f"the model's bounds must be (0, 1), not {tuple(model.bounds)}")
         images, restore = ep.astensor_(inputs)
         criterion = get_criterion(criterion)
         if isinstance(criterion, Misclassification):

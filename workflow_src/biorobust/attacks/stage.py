@@ -17,6 +17,7 @@ from biorobust.attacks.pgd import PGD
 from biorobust.data.batches import to_pixels
 from biorobust.data.shards import Shards, open_shards
 from biorobust.devices import prepare_torch
+from biorobust.errors import UserError
 from biorobust.files import write_text
 from biorobust.jobs import Inputs, Job, Result
 from biorobust.models.registry import load_model
@@ -39,7 +40,8 @@ COLUMNS = (
 def run(job: Job, inputs: Inputs) -> Result:
     """Attack every test image once. Config: kind, norm, steps, relative_step, loss, epsilon.
 
-    Success is decided in float32 on the plain model, whose weights take no gradients.
+    Success is decided in float32 on the plain model, whose weights take no gradients. Raises
+    UserError where the model's logits are not finite, since no verdict on them means anything.
     """
     del inputs
     device = prepare_torch(job.execution)
@@ -59,6 +61,11 @@ def run(job: Job, inputs: Inputs) -> Result:
     progress = Progress(f"{job.record.stem} images", len(shards), job.say)
     broken = 0
     for finished in attack.stream(victim, stretches, batch_size=batch_size):
+        if not finished.losses.isfinite().all():
+            raise UserError(
+                f"the model in {job.inputs['training'].parent} gives logits that are not finite; "
+                "train it again, with a lower learning rate"
+            )
         for number, row in _rows(finished, shards.ids):
             rows[number] = row
         broken += int(finished.broken.sum())

@@ -1,16 +1,26 @@
 """An experiment as a config gives it, checked without importing torch."""
 
-import math
-from collections import Counter
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self
+from itertools import pairwise
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from biorobust.config.models import ModelEntry
-from biorobust.config.values import EpsilonText, Integer, Name, Number, Section, as_number
+from biorobust.config.values import (
+    EachOnce,
+    EpsilonText,
+    Integer,
+    Name,
+    NotEmpty,
+    Number,
+    Section,
+    Switch,
+    as_number,
+    repeated,
+)
 
 Positive = Annotated[Integer, Field(ge=1)]
+Seed = Annotated[Integer, Field(ge=0, lt=2**31)]
 
 
 class Data(Section):
@@ -30,6 +40,13 @@ _PUBLISHED_STEPS = ((0.4, 1e-1), (0.6, 1e-2), (0.8, 1e-3), (0.9, 0.5e-3))
 
 Share = Annotated[Number, Field(ge=0, lt=1)]
 Factor = Annotated[Number, Field(gt=0, le=1)]
+Steps = tuple[tuple[Share, Factor], ...]
+
+
+def _ascending(steps: Steps) -> Steps:
+    if any(before >= after for (before, _), (after, _) in pairwise(steps)):
+        raise ValueError("must be a list of [share, factor] with ascending shares")
+    return steps
 
 
 class Training(Section):
@@ -38,8 +55,8 @@ class Training(Section):
     epochs: Positive
     batch_size: Annotated[Integer, Field(ge=2)] = 32
     learning_rate: Annotated[Number, Field(gt=0, le=10)] = 1e-3
-    learning_rate_steps: tuple[tuple[Share, Factor], ...] = _PUBLISHED_STEPS
-    augment: bool = True
+    learning_rate_steps: Annotated[Steps, AfterValidator(_ascending)] = _PUBLISHED_STEPS
+    augment: Switch = True
 
 
 class Pgd(Section):
@@ -47,23 +64,24 @@ class Pgd(Section):
 
     name: Name
     kind: Literal["pgd"]
-    epsilons: Annotated[tuple[EpsilonText, ...], Field(min_length=1)]
     norm: Literal["linf", "l2", "rms"] = "linf"
+    epsilons: Annotated[tuple[EpsilonText, ...], NotEmpty]
     steps: Positive = 20
     relative_step: Annotated[Number, Field(gt=0, le=2)] = 1 / 3
     loss: Literal["cross_entropy", "margin"] = "cross_entropy"
 
-    @model_validator(mode="after")
-    def _epsilons_possible(self) -> Self:
-        values = [as_number(text) for text in self.epsilons]
-        if twice := _repeated(values):
-            raise ValueError(f"epsilons: {twice[0]:g} is written twice; each value once")
+    @field_validator("epsilons")
+    @classmethod
+    def _epsilons_possible(cls, texts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        values = [as_number(text) for text in texts]
+        if twice := repeated(values):
+            same = [text for text, value in zip(texts, values, strict=True) if value == twice[0]]
+            raise ValueError(f"{' and '.join(same)} are one value; each value once")
         # A true L2 ball may be wider than one pixel's range.
-        largest = math.inf if self.norm == "l2" else 1
-        for text, value in zip(self.epsilons, values, strict=True):
-            if not 0 <= value <= largest:
-                raise ValueError(f"epsilons: {text} is not possible; allowed: 0 to 1 (pixel units)")
-        return self
+        if info.data.get("norm") in ("linf", "rms") and max(values) > 1:
+            too_large = texts[values.index(max(values))]
+            raise ValueError(f"{too_large} is too large; pixels are in 0 to 1")
+        return texts
 
 
 class Execution(Section):
@@ -79,25 +97,9 @@ class Experiment(Section):
     """A whole config. Results stand in `results/<name>/`."""
 
     name: Name
-    seeds: Annotated[tuple[Annotated[Integer, Field(ge=0, lt=2**31)], ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], NotEmpty, EachOnce]
     data: Data
     training: Training
-    models: Annotated[tuple[ModelEntry, ...], Field(min_length=1)]
-    attacks: Annotated[tuple[Pgd, ...], Field(min_length=1)]
+    models: Annotated[tuple[ModelEntry, ...], NotEmpty, EachOnce]
+    attacks: Annotated[tuple[Pgd, ...], NotEmpty, EachOnce]
     execution: Execution = Execution()
-
-    @model_validator(mode="after")
-    def _written_once(self) -> Self:
-        groups = {
-            "seeds": self.seeds,
-            "models": [entry.name for entry in self.models],
-            "attacks": [entry.name for entry in self.attacks],
-        }
-        for where, values in groups.items():
-            if twice := _repeated(values):
-                raise ValueError(f"{where}: {twice[0]!r} is written twice; each once")
-        return self
-
-
-def _repeated(values: Iterable[Any]) -> list[Any]:
-    return [value for value, times in Counter(values).items() if times > 1]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from biorobust.config.values import Integer, Name, Number, Section
 
@@ -20,6 +20,13 @@ class _OnBackbone(_Entry):
     width: Width | None = None
     stem_width: Width | None = None
     batch_norm_momentum: Annotated[Number, Field(gt=0, le=1)] = 0.01
+
+    @field_validator("stem_width")
+    @classmethod
+    def _stem_possible(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("backbone") == "resnet20":
+            raise ValueError("resnet20 has no stem_width; leave it out")
+        return value
 
 
 class Standard(_OnBackbone):

@@ -1,16 +1,31 @@
 """From raw YAML to a checked experiment, or to every mistake in it at once."""
 
 import difflib
-import types
-import typing
+from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from biorobust.config.experiment import Experiment
 from biorobust.errors import UserError
 
 Raw = dict[str, Any]
+Location = tuple[int | str, ...]
+
+# What is allowed, by pydantic's type of error, in words for people who write YAML.
+_ALLOWED = {
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than": "less than {lt}",
+    "less_than_equal": "{le} or less",
+    "literal_error": "{expected}",
+    "model_attributes_type": "a section of `key: value` lines",
+    "model_type": "a section of `key: value` lines",
+    "multiple_of": "a multiple of {multiple_of}",
+    "string_type": "text, in quotes where it looks like something else",
+    "too_long": "a list of {max_length} entries",
+    "tuple_type": "a list, as in [a, b]",
+}
 
 
 def overlaid(merged: Raw, overlay: Raw) -> Raw:
@@ -23,7 +38,7 @@ def overlaid(merged: Raw, overlay: Raw) -> Raw:
     return {**merged, "data": data} if isinstance(data, dict) and "source" in data else merged
 
 
-def read_experiment(raw: Raw) -> Experiment:
+def read_experiment(raw: Any) -> Experiment:
     """The experiment that a raw config describes.
 
     Raises UserError with one line for each mistake: where it is, what is there, what is allowed.
@@ -31,68 +46,66 @@ def read_experiment(raw: Raw) -> Experiment:
     try:
         return Experiment.model_validate(raw)
     except ValidationError as error:
-        lines = [_explained(dict(problem)) for problem in error.errors()]
+        lines = [f"  {_explained(dict(problem))}" for problem in error.errors()]
     raise UserError("\n".join([f"the config has {len(lines)} mistake(s):", *lines]))
 
 
 def _explained(problem: Raw) -> str:
-    location, value = problem["loc"], problem["input"]
-    section, where = _walk(location)
-    if problem["type"] == "extra_forbidden":
-        allowed = sorted(section.model_fields) if section else []
-        near = difflib.get_close_matches(str(location[-1]), allowed, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        return f"  {where}: unknown key{hint}; allowed: {', '.join(allowed)}"
-    if problem["type"] == "missing":
-        return f"  {where}: missing; it must be given"
-    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        given = value.get("kind") if isinstance(value, dict) else value
-        tags = problem.get("ctx", {}).get("expected_tags", _tags(location))
-        return f"  {where}.kind: {given!r} is not allowed; allowed: {tags}"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if isinstance(value, dict) and problem["type"] == "value_error":
-        return f"  {where}: {message}" if where else f"  {message}"
-    return f"  {where}: {value!r} is not allowed; allowed: {message.removeprefix('must be ')}"
+    """One mistake in words. `problem`: pydantic's type, loc, input, msg and ctx of an error."""
+    location, value, context = problem["loc"], problem["input"], problem.get("ctx", {})
+    match problem["type"]:
+        case "extra_forbidden" | "invalid_key":
+            where, section = _walk(location[:-1])
+            # A key that is no text (YAML reads `on` as true) is the input of its own error.
+            key = str(value if problem["type"] == "invalid_key" else location[-1])
+            allowed = sorted(section["properties"])
+            near = difflib.get_close_matches(key, allowed, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            return f"{_joined(where, key)}: unknown key{hint}; allowed: {', '.join(allowed)}"
+        case "missing":
+            return f"{_walk(location)[0]}: missing; it must be given"
+        case "union_tag_not_found" | "union_tag_invalid":
+            where, union = _walk(location)
+            kinds = ", ".join(union["discriminator"]["mapping"])
+            if "kind" in value:
+                return f"{where}.kind: {_shown(value['kind'])} is not allowed; allowed: {kinds}"
+            return f"{where}.kind: missing; allowed: {kinds}"
+    where = _walk(location)[0] or "the config"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in _ALLOWED:
+        message = "must be " + _ALLOWED[problem["type"]].format(**context)
+    if message.startswith("must be "):
+        allowed = message.removeprefix("must be ")
+        return f"{where}: {_shown(value)} is not allowed; allowed: {allowed}"
+    return f"{where}: {message}"
 
 
-def _walk(location: tuple[int | str, ...]) -> tuple[type[BaseModel] | None, str]:
-    """The section that holds a place, and the place as a person would write it."""
-    section: type[BaseModel] | None = Experiment
-    where = ""
-    annotation: Any = Experiment
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:56]} ..."
+
+
+def _joined(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+@cache
+def _schema() -> Raw:
+    return Experiment.model_json_schema()
+
+
+def _walk(location: Location) -> tuple[str, Raw]:
+    """A place as a person would write it, and the JSON schema of what belongs there."""
+    where, node = "", _schema()
     for part in location:
-        found = _sections(annotation)
-        tagged = [one for one in found if _kind(one) == part]
+        kinds = node.get("discriminator", {}).get("mapping", {})
         if isinstance(part, int):
-            where += f"[{part}]"
-            continue
-        if tagged:
+            where, node = f"{where}[{part}]", node.get("items", {})
+        elif part in kinds:
             # pydantic names the kind that it chose; nobody wrote it there as a key.
-            annotation = tagged[0]
-            continue
-        section = found[0] if found else None
-        where += f".{part}" if where else str(part)
-        field = section.model_fields.get(part) if section else None
-        annotation = field.annotation if field else None
-        if field and field.discriminator is None and field.metadata:
-            annotation = typing.Annotated[annotation, *field.metadata]
-    return section, where
-
-
-def _sections(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if isinstance(annotation, types.GenericAlias | types.UnionType) or typing.get_args(annotation):
-        return [one for part in typing.get_args(annotation) for one in _sections(part)]
-    return []
-
-
-def _kind(section: type[BaseModel]) -> str | None:
-    field = section.model_fields.get("kind")
-    choices = typing.get_args(field.annotation) if field else ()
-    return choices[0] if len(choices) == 1 else None
-
-
-def _tags(location: tuple[int | str, ...]) -> str:
-    field = Experiment.model_fields[str(location[0])]
-    return ", ".join(repr(_kind(section)) for section in _sections(field.annotation))
+            node = {"$ref": kinds[part]}
+        else:
+            where, node = _joined(where, part), node.get("properties", {}).get(part, {})
+        if "$ref" in node:
+            node = _schema()["$defs"][node["$ref"].rpartition("/")[2]]
+    return where, node

@@ -9,6 +9,7 @@ process finished is taken and not made twice.
 import os
 import shutil
 import sys
+from argparse import Namespace
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,11 +17,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from biorobust.errors import UserError
+from biorobust.files import read_json
 from biorobust.jobs import orphan_mark
 from biorobust.planning import (
     Outline,
+    Plan,
     attack_jobs,
     attack_record,
+    plan_digest,
+    planned_records,
     training_jobs,
     training_record,
 )
@@ -69,9 +74,7 @@ def _prepend(variable: str, value: str) -> None:
 
 def runs_jobs(arguments: Sequence[str]) -> bool:
     """Whether Snakemake, called with these arguments, is going to run jobs."""
-    from snakemake.cli import get_argument_parser
-
-    options, _ = get_argument_parser().parse_known_args(list(arguments))
+    options = _options(arguments)
     return not any(getattr(options, name, None) for name in _LOOKING_ON)
 
 
@@ -105,17 +108,17 @@ def claim_folder(state: Path, *, keep: bool) -> FileLock | None:
 
 def _clear_after_kill(state: Path) -> None:
     shutil.rmtree(state / "locks", ignore_errors=True)
-    for marker, output in _incomplete(state / "incomplete"):
+    for marker, output in _noted(state / "incomplete"):
         output.unlink(missing_ok=True)
         if output.suffix == ".json" and output.parent.is_dir():
             orphan_mark(output).touch()
         marker.unlink(missing_ok=True)
 
 
-def _incomplete(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Snakemake's markers of outputs that were being made: (marker, output).
+def _noted(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """What Snakemake noted of outputs in a folder of its own: (note, output).
 
-    A marker's path is the output's in base64, cut into folders that start with "@" where long.
+    A note's path is the output's in base64, cut into folders that start with "@" where long.
     """
     for marker in sorted(path for path in folder.rglob("*") if path.is_file()):
         parts = marker.relative_to(folder).parts
@@ -149,3 +152,53 @@ def _vouched(folder: Path, outline: Outline) -> Iterator[tuple[Path, Path]]:
     for job in attack_jobs(outline):
         record = folder / attack_record(job)
         yield record, record.with_suffix(".csv")
+
+
+def refuse_strangers(folder: Path, outline: Outline, state: Path, snakemake: str) -> None:
+    """Stop where Snakemake would pass off results of another plan as up to date.
+
+    It knows nothing of results that were copied in, or whose memory in `state` was deleted; of
+    those, the ones that this experiment did not plan raise UserError with the command that makes
+    them anew.
+    """
+    known = {output for _, output in _noted(state / "metadata")}
+    stale: dict[Path, str] = {}
+    for path, plan in planned_records(outline):
+        record = folder / path
+        if record in known or not record.is_file():
+            continue
+        if not _is_planned(record, plan):
+            stale[record] = plan["stage"]
+    if not stale:
+        return
+    first = min(map(_ORDER.index, stale.values()))
+    roots = [str(record) for record, stage in stale.items() if stage == _ORDER[first]]
+    raise UserError(
+        f"{len(stale)} result(s), {next(iter(stale))} the first, were made by other code, config "
+        "or data than this run has planned, and Snakemake has no memory of them (copied in, or "
+        f".snakemake/ deleted); make them anew with: {snakemake} --forcerun {' '.join(roots)}"
+    )
+
+
+_ORDER = ["shard", "train", "attack", "collect", "tables", "figures"]
+
+
+def _is_planned(record: Path, plan: Plan) -> bool:
+    try:
+        found: bool = read_json(record)["digest"] == plan_digest(plan)
+    except (UserError, KeyError, TypeError):
+        return False
+    return found
+
+
+def forces_jobs(arguments: Sequence[str]) -> bool:
+    """Whether Snakemake was told to run jobs whatever it knows of them."""
+    options = _options(arguments)
+    return bool(options.force or options.forceall or options.forcerun)
+
+
+def _options(arguments: Sequence[str]) -> Namespace:
+    from snakemake.cli import get_argument_parser
+
+    options: Namespace = get_argument_parser().parse_known_args(list(arguments))[0]
+    return options

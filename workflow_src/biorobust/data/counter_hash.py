@@ -2,7 +2,9 @@
 
 In: a purpose, seed, epoch and image number. Out: the same uniform numbers on every device, in any
 batch, in any order, after any resume. The hash is SplitMix64's finaliser (Steele, Lea and Flood
-2014, "Fast splittable pseudorandom number generators", Fig. 14), applied once a key part.
+2014, "Fast splittable pseudorandom number generators", Fig. 14), applied once a key part: with
+state 0 at first, each of purpose, seed, epoch, image number and counter makes it the number that
+SplitMix64 gives next after (state XOR part).
 """
 
 from enum import IntEnum

@@ -21,6 +21,7 @@ from biorobust.files import read_json, whole_file, write_text
 
 Images = npt.NDArray[np.uint8]
 INDEX, MANIFEST = "index.csv", "manifest.json"
+_MEND = "delete the folder and run again"
 
 
 class Example(NamedTuple):
@@ -77,8 +78,13 @@ class Shards:
         return int(self.blocks[0].shape[1])
 
     def read(self, positions: npt.NDArray[np.int64]) -> Images:
-        """The images at `positions` [B], in that order: uint8 [B, N, N, 3]."""
+        """The images at `positions` [B], in that order: uint8 [B, N, N, 3].
+
+        Raises IndexError for a position below 0 or past the last image.
+        """
         starts = [0, *accumulate(len(block) for block in self.blocks)]
+        if ((positions < 0) | (positions >= starts[-1])).any():
+            raise IndexError(f"there are images 0 to {starts[-1] - 1}, not all of {positions}")
         out = np.empty((len(positions), *self.blocks[0].shape[1:]), np.uint8)
         for (start, stop), block in zip(pairwise(starts), self.blocks, strict=True):
             chosen = (positions >= start) & (positions < stop)
@@ -93,29 +99,35 @@ def open_shards(folder: Path) -> Shards:
     Raises UserError where a file is missing, or an array does not fit the index.
     """
     manifest = read_json(folder / MANIFEST)
-    with _opened(folder / INDEX) as file:
-        rows = list(csv.DictReader(file))
-    blocks = [_map(folder / name) for name in sorted(manifest["outputs"]) if name.endswith(".npy")]
-    if sum(map(len, blocks)) != len(rows):
-        raise UserError(f"{folder}: {INDEX} does not fit the shards; delete the folder, run again")
-    return Shards(
-        ids=[row["id"] for row in rows],
-        labels=np.array([int(row["label"]) for row in rows], np.int64),
-        classes=list(manifest["classes"]),
-        blocks=blocks,
-    )
-
-
-def _opened(path: Path) -> io.TextIOWrapper:
     try:
-        return path.open(newline="", encoding="utf-8")
+        classes = list(manifest["classes"])
+        # By length first: 99999.npy stands before 100000.npy.
+        names = sorted(manifest["outputs"], key=lambda name: (len(name), name))
+    except (KeyError, TypeError):
+        raise UserError(f"{folder / MANIFEST} is no record of shards; {_MEND}") from None
+    ids, labels = _read_index(folder / INDEX)
+    blocks = [_map(folder / name) for name in names if name.endswith(".npy")]
+    if sum(map(len, blocks)) != len(ids) or len({block.shape[1:] for block in blocks}) != 1:
+        raise UserError(f"{folder}: {INDEX} and the shards do not fit together; {_MEND}")
+    return Shards(ids, labels, classes, blocks)
+
+
+def _read_index(path: Path) -> tuple[list[str], npt.NDArray[np.int64]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [row["id"] for row in rows], np.array([int(row["label"]) for row in rows], np.int64)
     except FileNotFoundError:
-        raise UserError(f"{path} is missing; delete the folder and run again") from None
+        raise UserError(f"{path} is missing; {_MEND}") from None
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise UserError(f"{path} is damaged ({error}); {_MEND}") from error
 
 
 def _map(path: Path) -> Images:
     try:
         block: Images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be opened ({error}); delete it and run again") from error
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} cannot be opened ({error}); {_MEND}") from error
+    if block.dtype != np.uint8 or block.ndim != 4:
+        raise UserError(f"{path} holds {block.dtype} {list(block.shape)}, no images; {_MEND}")
     return block

@@ -49,7 +49,10 @@ def _write_split(job: Job, source: Source, split: Split) -> tuple[dict[str, str]
         job.execution["images_per_shard"],
     )
     if missing := [name for name in source.classes if not per_class[name]]:
-        raise UserError(f"{split} split: no usable image of class {', '.join(missing)}")
+        raise UserError(
+            f"{split} split: no usable image of class {', '.join(missing)}; mend its images, "
+            f"or raise data.{split}_limit where it leaves the class out"
+        )
     facts = {
         "split": split,
         "classes": list(source.classes),

@@ -1,5 +1,6 @@
 """The LightningModule: what one training step, one epoch and one checkpoint are."""
 
+import math
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -10,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from biorobust.data.augmentation import DRAWS_PER_IMAGE, augment
 from biorobust.data.batches import Batch, EpochBatches, to_pixels
 from biorobust.data.counter_hash import Purpose, uniform_draws
+from biorobust.errors import UserError
 from biorobust.models.base import ImageClassifier
 
 # Keras's default, with which the published models were trained; torch's own is 1e-8.
@@ -92,7 +94,10 @@ class TrainingModule(lightning.LightningModule):
         self._sums[name] = self._sums[name] + value if name in self._sums else value
 
     def on_train_epoch_end(self) -> None:
-        """Turn the epoch's sums into a line of history and the models' remembered values."""
+        """Turn the epoch's sums into a line of history and the models' remembered values.
+
+        Raises UserError where the loss is not finite any more.
+        """
         sums = {name: value.double().cpu() for name, value in self._sums.items()}
         row = {
             "epoch": self.current_epoch,
@@ -101,6 +106,11 @@ class TrainingModule(lightning.LightningModule):
             "extra_loss": float(sums["extra_loss"]) / self._seen,
             "accuracy": float(sums["correct"]) / self._seen,
         }
+        if not math.isfinite(row["loss"]):
+            raise UserError(
+                f"training diverged: the loss of epoch {self.current_epoch} is {row['loss']}; "
+                "lower training.learning_rate"
+            )
         self.history.append(row)
         for name in [key for key in sums if key.startswith("diagnostics/")]:
             self.diagnostics.setdefault(name.removeprefix("diagnostics/"), []).append(

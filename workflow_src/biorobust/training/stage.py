@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import Callback, TQDMProgressBar
+from pytorch_lightning.callbacks import Checkpoint, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from safetensors import SafetensorError
@@ -35,16 +35,19 @@ from biorobust.training.resuming import ResumeFolder, SealedCheckpointIO
 _HISTORY = ("epoch", "learning_rate", "loss", "extra_loss", "accuracy")
 
 
-class _EpochLines(Callback):
-    """A plain line now and then, for logs that nobody watches on a terminal."""
+class _EpochLines(Checkpoint):
+    """A plain line now and then, for logs that nobody watches on a terminal.
+
+    A Checkpoint by name, since Lightning calls those alone after the module's own hook, which
+    computes the epoch's loss.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        loss = trainer.callback_metrics.get("loss")
-        note = "" if loss is None else f"loss {float(loss):.4f}"
-        self._progress.update(trainer.current_epoch + 1, note)
+        loss = pl_module.history[-1]["loss"]
+        self._progress.update(trainer.current_epoch + 1, f"loss {loss:.4f}")
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -128,7 +131,7 @@ def _quieten() -> None:
 
 
 def _take_over(model: ImageClassifier, path: Path, expected: str) -> None:
-    if sha256_of_file(path) != expected:
+    if not path.is_file() or sha256_of_file(path) != expected:
         raise UserError(f"{path} changed after this job was planned; start snakemake again")
     try:
         model.load_state_dict(load_file(path))

@@ -1,0 +1,49 @@
+# make run | test | lint | clean. Each sets up $(VENV) first, where it is missing or out of step.
+#   VENV=path    use (or make) that environment instead of .venv
+#   PYTHON=...   the Python (3.11 or newer) to make it with
+#   CORES=n      cores for `make run`, all by default
+#   ARGS=...     further arguments for snakemake (make run) or pytest (make test)
+
+VENV ?= .venv
+PYTHON ?= python3
+CORES ?= all
+ARGS ?=
+
+BIN := $(VENV)/bin
+# The stamp carries a checksum of what is to be installed, so a changed lock installs again.
+WANTED := $(shell cat requirements.lock pyproject.toml | cksum | cut -d ' ' -f 1)
+STAMP := $(VENV)/.biorobust-$(WANTED)
+export PYTHONPATH := $(CURDIR)/workflow_src$(if $(PYTHONPATH),:$(PYTHONPATH))
+
+.PHONY: run test lint clean setup
+
+run: setup
+	$(BIN)/snakemake --cores $(CORES) $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/snakemake --lint
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "biorobust needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a few minutes, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint requirements.lock --editable '.[test]'
+	@rm -f $(VENV)/.biorobust-*
+	@touch $@
+
+# Results are never touched.
+clean:
+	rm -rf .venv .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf workflow_src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

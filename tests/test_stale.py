@@ -1,0 +1,226 @@
+"""Only stale stages rerun, and all of them: one test a sentence, through Snakemake's dry run."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import CONFIG, EXECUTION, edit, planned, snakemake
+
+PACKAGE = "workflow_src/biorobust"
+REPORT = {"collect", "table", "figure accuracy_curve"}
+PLAIN_ATTACKS = {"attack plain 0 pgd 0.01", "attack plain 0 pgd 8_255"}
+RETINAL_ATTACKS = {"attack retinal 0 pgd 0.01", "attack retinal 0 pgd 8_255"}
+PLAIN = {"train plain 0"} | PLAIN_ATTACKS
+RETINAL = {"train retinal 0"} | RETINAL_ATTACKS
+EVERYTHING = {"shard"} | PLAIN | RETINAL | REPORT
+
+
+@pytest.fixture
+def project(finished_project: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "project"
+    shutil.copytree(finished_project, copy, symlinks=True)
+    return copy
+
+
+def reconfigure(project: Path, old: str, new: str) -> None:
+    edit(project, "config.yaml", old, new)
+
+
+def test_nothing_is_stale_after_a_run(project: Path) -> None:
+    assert planned(project) == set()
+
+
+def test_a_first_run_does_everything(project: Path) -> None:
+    shutil.rmtree(project / "results")
+    assert planned(project) == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    "file", ["training/module.py", "attacks/engine.py", "data/stage.py", "analysis/tables.py"]
+)
+def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, file: str) -> None:
+    path = project / PACKAGE / file
+    source = path.read_text()
+    assert source.startswith('"""') and '    """' in source
+    source = source.replace('"""', '"""Other words. ', 1).replace('    """', '    """Other. ', 1)
+    path.write_text(source.replace("\n\n\n", "\n\n\n\n# A comment.\n") + "# The end.\n")
+    os.utime(path)
+    assert planned(project) == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stale"),
+    [
+        (
+            "models/retinal_fixations.py",
+            "draws_per_image = 2",
+            "draws_per_image = 3",
+            RETINAL | REPORT,
+        ),
+        ("sampling/retinal.py", "import", "SPARE = 1\nimport", RETINAL | REPORT),
+        ("models/standard.py", "from torch", "SPARE = 1\nfrom torch", PLAIN | REPORT),
+        ("models/resnet.py", "import torch", "SPARE = 1\nimport torch", PLAIN | RETINAL | REPORT),
+        (
+            "training/module.py",
+            "_ADAM_EPSILON = 1e-7",
+            "_ADAM_EPSILON = 1e-8",
+            PLAIN | RETINAL | REPORT,
+        ),
+        ("data/augmentation.py", "300 / 320", "304 / 320", PLAIN | RETINAL | REPORT),
+        (
+            "attacks/engine.py",
+            "places.steps + 1",
+            "places.steps + 2",
+            PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT,
+        ),
+        ("data/stage.py", "progress.update(done)", "progress.update(done, '')", EVERYTHING),
+        ("data/sources/digits.py", "import", "SPARE = 1\nimport", EVERYTHING),
+        ("analysis/collect.py", "cummax", "cummin", REPORT),
+        (
+            "analysis/statistics.py",
+            "from math",
+            "SPARE = 1\nfrom math",
+            {"table", "figure accuracy_curve"},
+        ),
+        ("analysis/tables.py", "_TEXT_WIDTH = 100", "_TEXT_WIDTH = 90", {"table"}),
+        (
+            "analysis/accuracy_curve.py",
+            "_PANELS_A_ROW = 3",
+            "_PANELS_A_ROW = 2",
+            {"figure accuracy_curve"},
+        ),
+        # Code that describes, guards or reports a run and cannot change a number.
+        ("progress.py", "every: float = 5.0", "every: float = 6.0", set()),
+        ("environment.py", "os.cpu_count()", "os.cpu_count() or 1", set()),
+        ("models/kinds.py", "MODELS: dict", "SPARE = 1\nMODELS: dict", set()),
+        ("config/values.py", "class Section", "SPARE = 1\n\n\nclass Section", set()),
+    ],
+)
+def test_an_edit_reruns_what_can_reach_it(
+    project: Path, file: str, old: str, new: str, stale: set[str]
+) -> None:
+    edit(project, f"{PACKAGE}/{file}", old, new)
+    assert planned(project) == stale
+
+
+def test_an_edit_of_a_package_init_reruns_what_passes_through_it(project: Path) -> None:
+    path = project / PACKAGE / "sampling/__init__.py"
+    path.write_text(path.read_text() + "\nSPARE = 1\n")
+    assert planned(project) == RETINAL | REPORT
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stale"),
+    [
+        ("epsilons: [0.01,", "epsilons: [0.02, 0.01,",
+         {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"} | REPORT),
+        ("seeds: [0]", "seeds: [0, 7]",
+         {"train plain 7", "train retinal 7"} | REPORT
+         | {f"attack {m} 7 pgd {e}" for m in ("plain", "retinal") for e in ("0.01", "8_255")}),
+        ("attacks:", "  - {name: third, kind: standard, width: 2, stem_width: 4}\nattacks:",
+         {"train third 0", "attack third 0 pgd 0.01", "attack third 0 pgd 8_255"} | REPORT),
+        ("learning_rate: 1e-3", "learning_rate: 2e-3", PLAIN | RETINAL | REPORT),
+        ("steps: 2", "steps: 3", PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT),
+        ("test_limit: 20", "test_limit: 30", EVERYTHING),
+        # The same number, written otherwise.
+        ("learning_rate: 1e-3", "learning_rate: 0.001", set()),
+        # Defaults spelt out are no change.
+        ("steps: 2", "steps: 2, norm: linf", set()),
+    ],
+)  # fmt: skip
+def test_a_config_edit_reruns_its_own_jobs(
+    project: Path, old: str, new: str, stale: set[str]
+) -> None:
+    reconfigure(project, old, new)
+    assert planned(project) == stale
+
+
+def test_two_swapped_values_rerun(project: Path) -> None:
+    # The same set of values, under each other's names.
+    reconfigure(project, "train_limit: 40\n  test_limit: 20", "train_limit: 20\n  test_limit: 40")
+    assert planned(project) == EVERYTHING
+
+
+def test_the_order_of_yaml_keys_is_nothing(project: Path) -> None:
+    reconfigure(project, "  epochs: 12\n  batch_size: 20\n", "  batch_size: 20\n  epochs: 12\n")
+    reconfigure(
+        project,
+        "kind: standard, width: 2, stem_width: 2",
+        "stem_width: 2, width: 2, kind: standard",
+    )
+    assert planned(project) == set()
+
+
+def test_execution_settings_make_nothing_stale(project: Path) -> None:
+    path = project / "config.yaml"
+    path.write_text(CONFIG + EXECUTION)
+    assert planned(project) == set()
+
+
+def test_execution_settings_are_recorded(project: Path) -> None:
+    report = project / "results/tiny/models/plain/seed-0/training.run.json"
+    assert json.loads(report.read_text())["execution"]["threads"] == 1
+
+
+def test_changed_weights_on_disk_are_not_silently_attacked(project: Path) -> None:
+    weights = project / "results/tiny/models/plain/seed-0/weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    reconfigure(project, "epsilons: [0.01,", "epsilons: [0.02, 0.01,")
+    done = snakemake(project, "--cores", "1", "--keep-going")
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert f"{weights.relative_to(project)} is damaged" in said
+    assert "snakemake --cores 1 --force results/tiny/models/plain/seed-0/training.json" in said
+
+
+def test_deleted_results_are_made_anew(project: Path) -> None:
+    (project / "results/tiny/models/plain/seed-0/weights.safetensors").unlink()
+    (project / "results/tiny/models/retinal/seed-0/attacks/pgd/eps-0.01.csv").unlink()
+    assert planned(project) == PLAIN | {"attack retinal 0 pgd 0.01"} | REPORT
+
+
+def test_without_snakemakes_memory_stale_results_are_refused_with_the_command(
+    project: Path,
+) -> None:
+    shutil.rmtree(project / ".snakemake")
+    assert planned(project) == set()
+    reconfigure(project, "steps: 2", "steps: 3")
+    for arguments in (["-n"], ["--cores", "1"]):
+        done = snakemake(project, *arguments)
+        assert done.returncode != 0
+    roots = " ".join(
+        f"results/tiny/models/{model}/seed-0/attacks/pgd/eps-{epsilon}.json"
+        for model in ("plain", "retinal")
+        for epsilon in ("0.01", "8_255")
+    )
+    mend = f"snakemake --cores 1 --forcerun {roots}"
+    assert mend in done.stderr
+    assert planned(project, *mend.split()[1:]) == PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT
+    # Only what was planned otherwise is refused.
+    reconfigure(project, "steps: 3", "steps: 2")
+    reconfigure(project, "epsilons: [0.01,", "epsilons: [0.02, 0.01,")
+    (project / "results/tiny/results.json").unlink()
+    shutil.rmtree(project / "results/tiny/tables")
+    shutil.rmtree(project / "results/tiny/figures")
+    new = {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"}
+    assert planned(project) == new | REPORT
+
+
+def test_a_stage_refuses_input_that_its_plan_does_not_name(project: Path) -> None:
+    record = project / "results/tiny/models/plain/seed-0/training.json"
+    forged = json.loads(record.read_text()) | {"digest": "0" * 64}
+    record.write_text(json.dumps(forged))
+    done = snakemake(project, "--cores", "1", "--forcerun", "attack")
+    assert done.returncode != 0
+    assert "was made by other code, config or data than this run has planned" in done.stderr
+    mend = "snakemake --cores 1 --force results/tiny/models/plain/seed-0/training.json"
+    assert mend in done.stderr
+    mended = snakemake(project, *mend.split()[1:])
+    assert mended.returncode == 0, mended.stderr
+    again = snakemake(project, "--cores", "2")
+    assert again.returncode == 0, again.stderr

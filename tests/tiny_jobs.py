@@ -1,0 +1,153 @@
+"""Jobs of the smallest size, planned as the workflow plans them and started without it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biorobust import planning
+from biorobust.__main__ import main
+from biorobust.config.experiment import Experiment
+from biorobust.config.outline import make_outline
+from biorobust.data.shards import Example, write_shards
+from biorobust.files import write_json
+from biorobust.planning import AttackJob, Outline, Plan, attack_record, training_record
+from biorobust.provenance import make_record
+
+ROOT = Path(__file__).parent.parent
+CLASSES = ("dark", "bright")
+EXECUTION = {
+    "device": "cpu",
+    "threads": 1,
+    "attack_batch_size": 5,
+    "images_per_shard": 8,
+    "data_path": None,
+    "snakemake": "snakemake --cores 1",
+}
+
+
+def tiny_config(**sections: Any) -> dict[str, Any]:
+    """A config with one narrow model and one attack; `sections` replace those of the same name."""
+    return {
+        "name": "tiny",
+        "seeds": [0],
+        "data": {"source": "digits", "image_size": 32},
+        "training": {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2},
+        "models": [{"name": "plain", "kind": "standard", "width": 2, "stem_width": 2}],
+        "attacks": [{"name": "pgd", "kind": "pgd", "epsilons": ["0.01", "1/4"], "steps": 5}],
+        **sections,
+    }
+
+
+@dataclass(frozen=True)
+class TinyExperiment:
+    """An experiment's folder with made-up shards; its jobs are started one by one."""
+
+    folder: Path
+    outline: Outline
+
+    @property
+    def seed_folder(self) -> Path:
+        """Where the training of model "plain" from seed 0 puts its files."""
+        return (self.folder / training_record("plain", 0)).parent
+
+    def train(self, **execution: Any) -> list[str]:
+        """The arguments of `python -m biorobust` that train model "plain" from seed 0."""
+        return arguments(
+            "train",
+            planning.train_plan(self.outline, "plain", 0),
+            {"shards": self.folder / "shards/train/manifest.json"},
+            {"training": self.folder / training_record("plain", 0)},
+            **execution,
+        )
+
+    def attack(self, epsilon: str, **execution: Any) -> list[str]:
+        """The arguments that attack that model at an epsilon."""
+        job = AttackJob("plain", 0, "pgd", epsilon)
+        return arguments(
+            "attack",
+            planning.attack_plan(self.outline, job),
+            {
+                "training": self.folder / training_record("plain", 0),
+                "shards": self.folder / "shards/test/manifest.json",
+            },
+            {"attack": self.folder / attack_record(job)},
+            **execution,
+        )
+
+
+def make_experiment(
+    folder: Path, *, ids: Sequence[str] | None = None, train_images: int = 16, **sections: Any
+) -> TinyExperiment:
+    """Plan `tiny_config(**sections)` and write its shards; `ids` are those of the test images."""
+    experiment = Experiment.model_validate(tiny_config(**sections))
+    outline = make_outline(experiment, cache=folder / "source-hashes.json")
+    write_split(folder / "shards/train", [f"train/{n}" for n in range(train_images)], outline)
+    write_split(folder / "shards/test", ids or [f"test/{n}" for n in range(6)], outline, odd=3)
+    return TinyExperiment(folder, outline)
+
+
+def write_split(folder: Path, ids: Sequence[str], outline: Outline, odd: int = -1) -> None:
+    """Noise images, dark ones of class 0 and bright ones of class 1 in turn.
+
+    The one numbered `odd` looks like the other class.
+    """
+    random = np.random.default_rng(len(ids))
+    examples = []
+    for number, name in enumerate(ids):
+        label = number % 2
+        looks = 1 - label if number == odd else label
+        noise = random.integers(0, 100, (32, 32, 3)) + 150 * looks
+        examples.append(Example(name, label, CLASSES[label], noise.astype(np.uint8)))
+    sums = write_shards(folder, examples, images_per_shard=5)
+    facts = {"classes": list(CLASSES), "image_size": 32}
+    write_json(
+        folder / "manifest.json", make_record(planning.shard_plan(outline), {}, sums, facts)
+    )
+
+
+def arguments(
+    stage: str, plan: Plan, inputs: dict[str, Path], records: dict[str, Path], **execution: Any
+) -> list[str]:
+    """A stage's command line, as the rules write it."""
+    return [
+        stage,
+        *("--plan", json.dumps(plan)),
+        *("--execution", json.dumps(EXECUTION | execution)),
+        *("--inputs", *(f"{name}={path}" for name, path in inputs.items())),
+        *("--records", *(f"{name}={path}" for name, path in records.items())),
+    ]
+
+
+def succeed(command: Sequence[str]) -> None:
+    """Carry out a command in this process."""
+    assert main(command) == 0
+
+
+def start(command: Sequence[str], **environment: str) -> subprocess.Popen[str]:
+    """Start a command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "biorobust", *command],
+        env=child_environment() | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def child_environment() -> dict[str, str]:
+    """This environment, with this code on Python's path."""
+    return os.environ | {"PYTHONPATH": str(ROOT / "workflow_src")}
+
+
+def flip_byte(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
