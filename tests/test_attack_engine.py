@@ -19,7 +19,9 @@ def toy(request: pytest.FixtureRequest) -> Toy:
     return make_toy(request.param)
 
 
-def stretches(toy: Toy, order: torch.Tensor, epsilons: torch.Tensor, length: int) -> Iterator[Images]:
+def stretches(
+    toy: Toy, order: torch.Tensor, epsilons: torch.Tensor, length: int
+) -> Iterator[Images]:
     for numbers in order.split(length):
         yield Images(numbers, toy.images[numbers], toy.labels[numbers], epsilons[numbers])
 

@@ -18,7 +18,7 @@ from biorobust.attacks import PGD
 from biorobust.data.batches import to_pixels
 from biorobust.data.shards import open_shards
 from biorobust.files import sha256_of_file
-from tiny_jobs import TinyExperiment, child_environment, make_experiment, succeed
+from tiny_jobs import PLAIN, TinyExperiment, child_environment, make_experiment, succeed
 
 IDS = ["plain", "with,comma", 'with "quotes"', "007", "NA", " spaced ", "größe", "a/b.png"]
 COLUMNS = [
@@ -94,8 +94,8 @@ def test_rows_are_what_the_attack_gives_through_foolbox(trained: TinyExperiment)
     assert [r["success"] for r in rows] == [str(int(v)) for v in success & attackable]
     for name, values in expected.items():
         assert [float(r[name]) for r in rows] == pytest.approx(values.tolist(), rel=1e-4, abs=1e-6)
-    assert attackable.tolist() == [number != 3 for number in range(len(IDS))]
-    assert success[attackable].any()
+    assert 0 < success[attackable].sum() < len(IDS)
+    assert not attackable.all()
     assert max(float(r["linf"]) for r in rows) <= EPSILON * (1 + 1e-5)
 
 
@@ -162,12 +162,7 @@ def test_a_model_without_finite_logits_is_refused(
     save_file(weights, tmp_path / "nan.safetensors")
     broken = make_experiment(
         tmp_path / "results",
-        models=[
-            {
-                **{"name": "plain", "kind": "standard", "width": 2, "stem_width": 2},
-                "weights": str(tmp_path / "nan.safetensors"),
-            }
-        ],
+        models=[{**PLAIN, "weights": str(tmp_path / "nan.safetensors")}],
     )
     succeed(broken.train(weights=str(tmp_path / "nan.safetensors")))
     capfd.readouterr()

@@ -130,9 +130,7 @@ def test_a_targeted_attack_reaches_what_foolbox_reaches(toy: Toy, norm: str) -> 
     criterion = TargetedMisclassification(targets)
     epsilons = EPSILONS[norm]
     found, _, ours = PGD(norm)(toy.victim, toy.images, criterion, epsilons=epsilons)
-    _, _, theirs = STOCK[norm][0](**PUBLISHED)(
-        toy.victim, toy.images, criterion, epsilons=epsilons
-    )
+    _, _, theirs = STOCK[norm][0](**PUBLISHED)(toy.victim, toy.images, criterion, epsilons=epsilons)
     assert not (theirs & ~ours).any()
     assert ours[-1].sum() > ours[0].sum()
     with torch.no_grad():
@@ -169,9 +167,7 @@ def test_repeated_attacks_break_at_least_what_one_does() -> None:
     torch.manual_seed(0)
     once = attack(toy.victim, toy.images, toy.labels, epsilons=[0.01, 0.03])
     torch.manual_seed(0)
-    images, _, success = attack.repeat(4)(
-        toy.victim, toy.images, toy.labels, epsilons=[0.01, 0.03]
-    )
+    images, _, success = attack.repeat(4)(toy.victim, toy.images, toy.labels, epsilons=[0.01, 0.03])
     assert not (once[2] & ~success).any()
     assert success.sum() > once[2].sum()
     assert images[0].shape == toy.images.shape

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -18,11 +17,10 @@ from biorobust.data.batches import EpochBatches, to_pixels
 from biorobust.data.shards import Shards, open_shards
 from biorobust.files import sha256_of_file
 from biorobust.training.module import learning_rate
-from tiny_jobs import TinyExperiment, make_experiment, start, succeed
+from tiny_jobs import PLAIN, TinyExperiment, make_experiment, start, succeed
 
 PUBLISHED = [(0.4, 1e-1), (0.6, 1e-2), (0.8, 1e-3), (0.9, 0.5e-3)]
 OUTPUTS = ("weights.safetensors", "history.csv", "diagnostics.npz", "training.json")
-PLAIN = {"name": "plain", "kind": "standard", "width": 2, "stem_width": 2}
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
@@ -79,7 +77,7 @@ def test_the_stage_follows_the_schedule_and_learns(tmp_path: Path) -> None:
         assert row["loss"] == repr(float(row["loss"]))
     losses = [float(row["loss"]) for row in rows]
     assert losses[-1] < losses[0] / 4
-    assert float(rows[-1]["accuracy"]) == 1
+    assert float(rows[-1]["accuracy"]) > 0.9
 
 
 def test_the_weights_are_those_of_a_plain_loop(tmp_path: Path) -> None:
@@ -89,7 +87,8 @@ def test_the_weights_are_those_of_a_plain_loop(tmp_path: Path) -> None:
     succeed(experiment.train())
     shards = open_shards(experiment.folder / "shards/train")
     torch.manual_seed(0)
-    model = biorobust.build_model("standard", image_size=32, classes=2, width=2, stem_width=2)
+    options = {key: value for key, value in PLAIN.items() if key not in ("name", "kind")}
+    model = biorobust.build_model("standard", image_size=32, classes=2, **options)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, eps=1e-7)
     batches = EpochBatches(shards, seed=0, batch_size=8)
     model.train()
@@ -199,14 +198,12 @@ def test_a_missing_gpu_is_said_in_one_line(
 def test_diverged_training_is_said_in_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    training = {"epochs": 3, "batch_size": 8, "learning_rate": 10}
-    huge = {**PLAIN, "batch_norm_momentum": 1}
-    experiment = make_experiment(tmp_path, training=training, models=[huge])
-    shards = open_shards(experiment.folder / "shards/train")
-    assert math.isfinite(float(shards.blocks[0].sum()))
+    experiment = make_experiment(tmp_path)
+    experiment.outline["models"][0]["train_config"]["training"]["learning_rate"] = 1e30
     line = refuse(experiment.train(), capfd)
-    assert "diverged" in line
+    assert "diverged: the loss of epoch 0 is nan" in line
     assert "learning_rate" in line
+    assert not (experiment.seed_folder / "training.json").exists()
 
 
 def taken_over(folder: Path, weights: Path) -> TinyExperiment:

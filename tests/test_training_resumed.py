@@ -2,11 +2,14 @@
 
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from biorobust.data.batches import Batch, EpochBatches
 from biorobust.files import sha256_of_file
+from biorobust.training.resuming import ResumeFolder
 from tiny_jobs import TinyExperiment, flip_byte, make_experiment, start, succeed
 
 OUTPUTS = ("weights.safetensors", "history.csv", "diagnostics.npz", "training.json")
@@ -32,9 +35,7 @@ def resume_files(experiment: TinyExperiment) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def killed_once(
-    whole: TinyExperiment, tmp_path_factory: pytest.TempPathFactory
-) -> TinyExperiment:
+def killed_once(whole: TinyExperiment, tmp_path_factory: pytest.TempPathFactory) -> TinyExperiment:
     """The same training, killed without warning when its first checkpoint had appeared."""
     folder = tmp_path_factory.mktemp("killed")
     shutil.copytree(whole.folder / "shards", folder / "shards")
@@ -72,14 +73,12 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
 def test_a_resumed_run_does_not_repeat_epochs(
     killed: TinyExperiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from biorobust.data.batches import EpochBatches
-
     epochs = []
     iterate = EpochBatches.__iter__
 
-    def noted(batches: EpochBatches) -> object:
+    def noted(batches: EpochBatches) -> Iterator[Batch]:
         epochs.append(batches.epoch)
-        return iterate(batches)
+        yield from iterate(batches)
 
     monkeypatch.setattr(EpochBatches, "__iter__", noted)
     succeed(killed.train())
@@ -121,8 +120,6 @@ def test_a_checkpoint_of_another_plan_is_not_used(
 def test_a_run_killed_after_its_last_epoch_has_only_to_write(
     whole: TinyExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from biorobust.training.resuming import ResumeFolder
-
     experiment = make_experiment(tmp_path, training=TRAINING)
     with monkeypatch.context() as patch:
         patch.setattr(ResumeFolder, "clear", lambda folder: None)

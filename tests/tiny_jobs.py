@@ -22,6 +22,11 @@ from biorobust.provenance import make_record
 
 ROOT = Path(__file__).parent.parent
 CLASSES = ("dark", "bright")
+# The statistics of normalisation settle within a few batches.
+PLAIN = {
+    **{"name": "plain", "kind": "standard", "width": 2, "stem_width": 2},
+    "batch_norm_momentum": 0.3,
+}
 EXECUTION = {
     "device": "cpu",
     "threads": 1,
@@ -39,7 +44,7 @@ def tiny_config(**sections: Any) -> dict[str, Any]:
         "seeds": [0],
         "data": {"source": "digits", "image_size": 32},
         "training": {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2},
-        "models": [{"name": "plain", "kind": "standard", "width": 2, "stem_width": 2}],
+        "models": [PLAIN],
         "attacks": [{"name": "pgd", "kind": "pgd", "epsilons": ["0.01", "1/4"], "steps": 5}],
         **sections,
     }
@@ -107,9 +112,7 @@ def write_split(folder: Path, ids: Sequence[str], outline: Outline, odd: int = -
         examples.append(Example(name, label, CLASSES[label], noise.astype(np.uint8)))
     sums = write_shards(folder, examples, images_per_shard=5)
     facts = {"classes": list(CLASSES), "image_size": 32}
-    write_json(
-        folder / "manifest.json", make_record(planning.shard_plan(outline), {}, sums, facts)
-    )
+    write_json(folder / "manifest.json", make_record(planning.shard_plan(outline), {}, sums, facts))
 
 
 def arguments(

@@ -15,9 +15,7 @@ def linear() -> nn.Module:
 
 
 def perceptron() -> nn.Module:
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(DIMENSIONS, 24), nn.ReLU(), nn.Linear(24, CLASSES)
-    )
+    return nn.Sequential(nn.Flatten(), nn.Linear(DIMENSIONS, 24), nn.ReLU(), nn.Linear(24, CLASSES))
 
 
 def convolutional() -> nn.Module:

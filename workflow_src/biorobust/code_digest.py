@@ -104,6 +104,9 @@ def _spell(node: object) -> Iterator[str]:
             value = getattr(node, name, None)
             if name == "body" and isinstance(node, _DOCUMENTED):
                 value = _without_docstring(node.body)
+            if name == "values" and isinstance(node, ast.JoinedStr):
+                # Python 3.12 puts empty pieces into some f-strings.
+                value = [part for part in node.values if not _is_empty_text(part)]
             if name == "kind" or value is None or value == []:
                 continue
             yield f" {name}="
@@ -116,6 +119,10 @@ def _spell(node: object) -> Iterator[str]:
         yield "]"
     else:
         yield f"{type(node).__name__}:{node!a}"
+
+
+def _is_empty_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
