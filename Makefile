@@ -21,7 +21,7 @@ run: setup
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -76,7 +76,7 @@ ATTACKS = [attack["name"] for attack in outline["attacks"]]
 
 
 wildcard_constraints:
-    experiment=experiment.name,
+    experiment=re.escape(experiment.name),
     model="|".join(map(re.escape, MODELS)),
     attack="|".join(map(re.escape, ATTACKS)),
     epsilon="|".join(map(re.escape, EPSILONS)),
@@ -149,7 +149,11 @@ def show_tables():
         path = Path(pattern.format(experiment=experiment.name))
         if path.is_file():
             print(path.read_text())
-    print(f"Tables, figures and rows: {Path('results', experiment.name)}/")
+    folder = Path("results", experiment.name)
+    record = folder / "results.json"
+    for warning in json.loads(record.read_text())["warnings"] if record.is_file() else ():
+        print(f"Warning: {warning}")
+    print(f"Tables, figures and rows: {folder}/")
 
 
 def show_partial_tables():

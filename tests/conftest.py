@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pipeline import copy_project, snakemake
+
+# Machines differ in speed, and a slow example is no fault.
+settings.register_profile("biorobust")
+settings.load_profile("biorobust")
 
 
 @pytest.fixture(scope="session")

@@ -90,6 +90,17 @@ def test_what_comes_out_describes_the_model_on_what_comes_out(toy: Toy) -> None:
     assert torch.equal(finished.iterates[toy.wrong], toy.images[toy.wrong])
 
 
+def test_a_random_start_is_one_step_more_and_then_the_attack(toy: Toy) -> None:
+    torch.manual_seed(0)
+    started = attack(toy, PGD(random_start=True), epsilon=0.02)
+    plain = attack(toy, epsilon=0.02)
+    assert started.steps.max() == 21
+    assert started.broken.sum() >= plain.broken.sum() - 2
+    alone = attack(toy, PGD(random_start=True, steps=1), epsilon=0.02)
+    assert alone.steps.max() == 2
+    assert alone.broken.sum() < plain.broken.sum()
+
+
 @pytest.mark.parametrize(("batch_size", "length"), [(1, 1), (3, 40), (40, 2), (64, 64)])
 def test_batch_size_and_arrival_change_nothing(toy: Toy, batch_size: int, length: int) -> None:
     assert_same(attack(toy), attack(toy, batch_size=batch_size, length=length))

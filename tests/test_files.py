@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -196,20 +197,11 @@ def test_canonical_json_says_the_same(value: object) -> None:
 
 @given(st.dictionaries(st.text(), st.integers(), min_size=2), st.randoms())
 def test_canonical_json_does_not_know_the_order_of_keys(
-    value: dict[str, int], random: object
+    value: dict[str, int], random: Random
 ) -> None:
     items = list(value.items())
-    random.shuffle(items)  # type: ignore[attr-defined]
+    random.shuffle(items)
     assert canonical_json({"outer": [dict(items)]}) == canonical_json({"outer": [value]})
-
-
-@given(json_values, json_values)
-def test_canonical_json_tells_values_apart(first: object, second: object) -> None:
-    # repr, since Python holds 1, 1.0 and True to be equal.
-    same = repr(json.loads(json.dumps(first, sort_keys=True))) == repr(
-        json.loads(json.dumps(second, sort_keys=True))
-    )
-    assert (canonical_json(first) == canonical_json(second)) == same
 
 
 def test_canonical_json_is_spelt_so() -> None:

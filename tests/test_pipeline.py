@@ -1,6 +1,7 @@
 """The whole graph, as a user meets it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -155,3 +156,24 @@ def test_verify_names_every_damaged_file(finished_project: Path, tmp_path: Path)
     assert f"{shard} is damaged" in done.stdout
     assert f"{folder / 'test/index.csv'} is missing" in done.stdout
     assert len(done.stdout.splitlines()) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    results = project / "results"
+    results.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", str(results)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mount is not allowed here")
+    try:
+        done = snakemake(project, "shards", "--cores", "1")
+        assert done.returncode != 0
+        full = "cannot write results/tiny/shards/train/00000.npy: the disk is full"
+        assert full in done.stderr and "Traceback" not in done.stderr
+        assert not list(results.rglob("*.part"))
+        subprocess.run(["mount", "-o", "remount,size=10m", str(results)], check=True)
+        assert snakemake(project, "shards", "--cores", "1").returncode == 0
+        assert len(list(results.rglob("manifest.json"))) == 2
+    finally:
+        subprocess.run(["umount", str(results)], check=True)

@@ -26,7 +26,7 @@ def looped_convolution(image, kernel, stride):
     return result
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     length=st.integers(1, 11), kernel=st.sampled_from([1, 3, 5, 7]), stride=st.sampled_from([1, 2])
 )

@@ -84,7 +84,7 @@ def test_bilinear_follows_the_polar_formula(size, gaze):
     assert np.abs(single - expected).max() < 2e-4
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     size=st.sampled_from([32, 40, 72]),
     gaze=st.tuples(*[st.floats(-1, 1, allow_subnormal=False)] * 2),

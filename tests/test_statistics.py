@@ -99,7 +99,7 @@ def make_grid(attacks: dict[str, list[str]]) -> Grid:
     return {"models": [{"name": "cnn", "kind": "resnet", "seeds": [0]}], "attacks": entries}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=30))
 def test_accuracy_is_the_thesis_formula(images: list[tuple[bool, bool, bool]]) -> None:
     """Each image: classified right, broken by the small ball, broken by the large one."""

@@ -13,7 +13,9 @@ from torch.nn.functional import cross_entropy
 
 import biorobust
 from biorobust.__main__ import main
+from biorobust.data.augmentation import DRAWS_PER_IMAGE, augment
 from biorobust.data.batches import EpochBatches, to_pixels
+from biorobust.data.counter_hash import Purpose, uniform_draws
 from biorobust.data.shards import Shards, open_shards
 from biorobust.files import sha256_of_file
 from biorobust.training.module import learning_rate
@@ -82,34 +84,47 @@ def test_the_stage_follows_the_schedule_and_learns(tmp_path: Path) -> None:
 
 def test_the_weights_are_those_of_a_plain_loop(tmp_path: Path) -> None:
     """Lightning adds nothing: torch's Adam with Keras's epsilon, batch after batch."""
-    training = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-2, "augment": False}
-    experiment = make_experiment(tmp_path, training=training)
+    options = {"backbone": "resnet20", "width": 2, "batch_norm_momentum": 0.3}
+    experiment = make_experiment(
+        tmp_path,
+        training={"epochs": 2, "batch_size": 8, "learning_rate": 1e-2},
+        models=[{"name": "plain", "kind": "retinal_fixations", **options}],
+    )
     succeed(experiment.train())
     shards = open_shards(experiment.folder / "shards/train")
     torch.manual_seed(0)
-    options = {key: value for key, value in PLAIN.items() if key not in ("name", "kind")}
-    model = biorobust.build_model("standard", image_size=32, classes=2, **options)
+    model = biorobust.build_model("retinal_fixations", image_size=32, classes=2, **options)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, eps=1e-7)
     batches = EpochBatches(shards, seed=0, batch_size=8)
     model.train()
-    losses = []
+    losses, penalties = [], []
     # The first step of the schedule comes after 40 % of two epochs.
-    for batches.epoch, rate in enumerate((1e-2, 1e-3)):
+    for epoch, rate in enumerate((1e-2, 1e-3)):
+        batches.epoch = epoch
         optimizer.param_groups[0]["lr"] = rate
-        total = 0.0
+        total = penalty = 0.0
         for batch in batches:
-            loss = cross_entropy(model(to_pixels(batch.images)), batch.labels)
+            noise = uniform_draws(Purpose.AUGMENTATION, 0, epoch, batch.positions, DRAWS_PER_IMAGE)
+            draws = uniform_draws(Purpose.MODEL, 0, epoch, batch.positions, 2)
+            logits, extra, _ = model.training_outputs(
+                augment(to_pixels(batch.images), noise), draws
+            )
+            loss = cross_entropy(logits, batch.labels) + extra
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.item() * len(batch.labels)
+            penalty += extra.item() * len(batch.labels)
         losses.append(total / len(shards))
+        penalties.append(penalty / len(shards))
     trained = load_file(experiment.seed_folder / "weights.safetensors")
     assert trained.keys() == model.state_dict().keys()
     for name, value in model.state_dict().items():
         assert torch.allclose(trained[name], value, rtol=1e-5, atol=1e-6), name
     rows = history(experiment.seed_folder)
     assert [float(row["loss"]) for row in rows] == pytest.approx(losses, rel=1e-5)
+    assert [float(row["extra_loss"]) for row in rows] == pytest.approx(penalties, rel=1e-5)
+    assert min(penalties) > 0
 
 
 def test_each_epoch_sees_each_image_once_in_an_order_of_its_own(
@@ -133,14 +148,13 @@ def test_each_epoch_sees_each_image_once_in_an_order_of_its_own(
 def test_the_same_bytes_elsewhere_and_on_a_cluster_node(
     trained: TinyExperiment, tmp_path: Path
 ) -> None:
-    """Lightning would read these and wait for three more processes."""
+    """Lightning would read these, and stop since they are not what it asks for."""
     other = copy(trained, tmp_path)
     job = start(
         other.train(),
         SLURM_JOB_ID="123",
         SLURM_JOB_NAME="biorobust",
         SLURM_NTASKS="4",
-        SLURM_NTASKS_PER_NODE="4",
         SLURM_NNODES="1",
         SLURM_NODELIST="node[1-2]",
         SLURM_PROCID="1",

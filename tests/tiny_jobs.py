@@ -24,7 +24,10 @@ ROOT = Path(__file__).parent.parent
 CLASSES = ("dark", "bright")
 # The statistics of normalisation settle within a few batches.
 PLAIN = {
-    **{"name": "plain", "kind": "standard", "width": 2, "stem_width": 2},
+    "name": "plain",
+    "kind": "standard",
+    "width": 2,
+    "stem_width": 2,
     "batch_norm_momentum": 0.3,
 }
 EXECUTION = {
@@ -45,7 +48,7 @@ def tiny_config(**sections: Any) -> dict[str, Any]:
         "data": {"source": "digits", "image_size": 32},
         "training": {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2},
         "models": [PLAIN],
-        "attacks": [{"name": "pgd", "kind": "pgd", "epsilons": ["0.01", "1/4"], "steps": 5}],
+        "attacks": [{"name": "pgd", "kind": "pgd", "epsilons": ["0.01", "8/255"], "steps": 5}],
         **sections,
     }
 

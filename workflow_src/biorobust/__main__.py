@@ -10,11 +10,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
 from biorobust.errors import UserError
+from biorobust.files import CANNOT_WRITE
 from biorobust.stages import STAGES, stage_modules
 
 _STAGES = (*STAGES, "tables", "figures")
@@ -94,15 +96,20 @@ def _guarded(what: str, terminal: TextIO, action: Callable[[], int]) -> int:
     try:
         return action()
     except UserError as error:
-        message = f"{what}: {error}"
+        message = str(error)
     except MemoryError:
-        message = f"{what}: not enough memory; ask for more, or lower execution.attack_batch_size"
+        message = "not enough memory; ask for more, or lower execution.attack_batch_size"
     except Exception as error:
-        traceback.print_exc()
-        message = f"{what}: unexpected {type(error).__name__}: {error}"
-    print(message, file=terminal)
+        message = f"unexpected {type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
+            message = f"cannot write {error.filename or 'a file'}: {CANNOT_WRITE[error.errno]}"
+        else:
+            traceback.print_exc()
+    print(f"{what}: {message}", file=terminal)
     if terminal is not sys.stderr:
-        print(message, file=sys.stderr)
+        # The log may lie on the disk that is full.
+        with suppress(OSError):
+            print(f"{what}: {message}", file=sys.stderr)
     return 1
 
 

@@ -17,7 +17,8 @@ from biorobust.errors import UserError
 
 _CHUNK = 1 << 20
 
-_EXPLAINED = {
+# What to tell a user, by errno, where a file cannot be written.
+CANNOT_WRITE = {
     errno.ENOSPC: "the disk is full; free some space and start again",
     errno.EDQUOT: "your disk quota is used up; free some space and start again",
     errno.EROFS: "the file system is read-only; write results to another place",
@@ -61,10 +62,10 @@ def whole_file(path: Path) -> Iterator[_HashingWriter]:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        if error.errno not in _EXPLAINED:
+        if error.errno not in CANNOT_WRITE:
             raise
         raise UserError(
-            f"cannot write {path}: {_EXPLAINED[error.errno]}; nothing half written was left"
+            f"cannot write {path}: {CANNOT_WRITE[error.errno]}; nothing half written was left"
         ) from error
     finally:
         with suppress(OSError):

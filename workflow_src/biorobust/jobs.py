@@ -131,11 +131,22 @@ def _alone(job: Job) -> Iterator[bool]:
         job.say(f"another process is still at work on {first}; waiting for it")
         lock.acquire()
     try:
+        _clear_parts(job)
         yield waited
     finally:
         # Removed while held: whoever opened the old file notices, and locks a new one.
         path.unlink(missing_ok=True)
         lock.release()
+
+
+def _clear_parts(job: Job) -> None:
+    """Remove what a killed process of this job left half written."""
+    for path in job.records.values():
+        # The attack jobs of a model share a folder, as figures do; others have one to themselves.
+        stem = path.stem if job.plan["stage"] in ("attack", "figures") else "*"
+        # A letter must follow: epsilon 1 must not clear what epsilon 1.5 is writing.
+        for part in path.parent.glob(f".{stem}.[a-z]*.part"):
+            part.unlink(missing_ok=True)
 
 
 def run_report(record: Path) -> Path:

@@ -90,6 +90,7 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
     """
     frames, missing, faults = [], [], []
     versions: dict[str, set[str]] = {}
+    unknown = 0
     for job in attack_jobs(outline):
         path = folder / attack_record(job)
         try:
@@ -99,7 +100,9 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
             faults.append(str(error))
             continue
         frames.append(_rows(outline, job, path, record))
-        for package, version in read_json(run_report(path)).get("versions", {}).items():
+        used = _versions(run_report(path))
+        unknown += not used
+        for package, version in used.items():
             versions.setdefault(package, set()).add(version)
     if faults and (not partial or not frames):
         raise UserError("\n".join([f"{len(faults)} result(s) cannot be used:", *faults]))
@@ -108,7 +111,18 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
         for package, found in sorted(versions.items())
         if len(found) > 1
     ]
+    if unknown:
+        warnings.append(f"package versions of {unknown} result(s) are unknown: no run.json")
     return Collected(_closed(pd.concat(frames, ignore_index=True)), missing, warnings)
+
+
+def _versions(report: Path) -> dict[str, str]:
+    """Package versions that a run report names; none where it was lost, since rows outlive it."""
+    try:
+        versions: dict[str, str] = read_json(report)["versions"]
+    except (UserError, KeyError):
+        return {}
+    return versions
 
 
 def _trusted(folder: Path, outline: Outline, job: AttackJob, mend: str) -> Record:

@@ -32,7 +32,7 @@ class EpochBatches:
 
     def __len__(self) -> int:
         images, size = len(self._shards), self._batch_size
-        lone = images % size == 1 and images > size
+        lone = images % size == 1
         return max(1, -(-images // size) - lone)
 
     def __iter__(self) -> Iterator[Batch]:

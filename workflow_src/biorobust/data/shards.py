@@ -40,8 +40,7 @@ def write_shards(
 
     Shards of an earlier run are removed first.
     """
-    for old in folder.glob("*.npy"):
-        old.unlink()
+    remove_shards(folder)
     sums = {}
     text = io.StringIO()
     index = csv.writer(text, lineterminator="\n")
@@ -58,6 +57,12 @@ def write_shards(
         index.writerows(example[:3] for example in group)
     sums[INDEX] = write_text(folder / INDEX, text.getvalue())
     return sums
+
+
+def remove_shards(folder: Path) -> None:
+    """Remove a split's arrays and index; what has no manifest is no result."""
+    for old in [*folder.glob("*.npy"), folder / INDEX]:
+        old.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

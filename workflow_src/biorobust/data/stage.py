@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from biorobust.data.images import CorruptImage, fit
-from biorobust.data.shards import Example, write_shards
+from biorobust.data.shards import Example, remove_shards, write_shards
 from biorobust.data.sources.catalogue import Source, Split, open_source, select, source_fingerprint
 from biorobust.errors import UserError
 from biorobust.jobs import Inputs, Job, Result
@@ -35,8 +35,13 @@ def run(job: Job, inputs: Inputs) -> Result:
         )
     outputs: dict[str, dict[str, str]] = {}
     facts: dict[str, dict[str, Any]] = {}
-    for split in SPLITS:
-        outputs[split], facts[split] = _write_split(job, source, split)
+    try:
+        for split in SPLITS:
+            outputs[split], facts[split] = _write_split(job, source, split)
+    except BaseException:
+        for record in job.records.values():
+            remove_shards(record.parent)
+        raise
     return Result(outputs, facts)
 
 

@@ -7,11 +7,10 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
-    "cortical_scales": "biorobust.sampling.cortical",
     "retinal_warp": "biorobust.sampling.retinal",
 }
 
-__all__ = ["cortical_scales", "retinal_warp"]
+__all__ = ["retinal_warp"]
 
 
 def __getattr__(name: str) -> Any:

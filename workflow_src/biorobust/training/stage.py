@@ -141,7 +141,6 @@ def _take_over(model: ImageClassifier, path: Path, expected: str) -> None:
 
 
 def _write(folder: Path, model: ImageClassifier, module: TrainingModule | None) -> dict[str, str]:
-    model.eval()
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     history = module.history if module else []
     lines = [",".join(_HISTORY)] + [",".join(repr(row[key]) for key in _HISTORY) for row in history]

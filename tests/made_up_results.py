@@ -1,0 +1,130 @@
+"""An experiment's folder as if its attack jobs had run, with made-up rows."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from biorobust.analysis.collect import gather
+from biorobust.config.experiment import Experiment
+from biorobust.config.outline import make_outline
+from biorobust.errors import UserError
+from biorobust.files import sha256_of_file, write_json
+from biorobust.planning import (
+    AttackJob,
+    Outline,
+    attack_jobs,
+    attack_plan,
+    attack_record,
+    shard_plan,
+    train_plan,
+    training_jobs,
+    training_record,
+)
+from biorobust.provenance import make_record
+from tiny_jobs import tiny_config
+
+COLUMNS = (
+    *("image", "label", "clean_prediction", "adversarial_prediction", "success", "steps"),
+    *("loss", "linf", "l2", "rms"),
+)
+# Written out of order; ascending they are 0.01, 8/255, 0.1.
+EPSILONS = ["0.1", "0.01", "8/255"]
+ASCENDING = ["0.01", "8/255", "0.1"]
+MODELS = [
+    {"name": "zebra", "kind": "standard", "width": 2},
+    {"name": "ant", "kind": "retinal_fixations", "width": 2},
+]
+ATTACKS = [
+    {"name": "pgd", "kind": "pgd", "epsilons": EPSILONS},
+    {"name": "blunt", "kind": "pgd", "norm": "rms", "epsilons": ["0.1"]},
+]
+IDS = ["with,comma", 'with "quotes"', "007", "NA", " spaced "]
+SNAKEMAKE = "snakemake --cores 1"
+
+
+@dataclass(frozen=True)
+class Project:
+    """An experiment's folder, as if its attack jobs had run."""
+
+    folder: Path
+    outline: Outline
+
+    def record(self, job: AttackJob) -> Path:
+        """Where a job's record stands."""
+        return self.folder / attack_record(job)
+
+    def gather(self, *, partial: bool = False) -> pd.DataFrame:
+        """Every row that belongs."""
+        return gather(self.folder, self.outline, SNAKEMAKE, partial=partial).rows
+
+    def refusal(self) -> list[str]:
+        """The lines with which collecting ends."""
+        with pytest.raises(UserError) as caught:
+            self.gather()
+        return str(caught.value).splitlines()
+
+
+def make_plan(**changes: Any) -> Outline:
+    """The outline of two models, two seeds and two attacks, with sections of the config changed."""
+    config = tiny_config(seeds=[5, 2], models=MODELS, attacks=ATTACKS) | changes
+    return make_outline(Experiment.model_validate(config), cache=None)
+
+
+def made_up_rows(job: AttackJob, ids: Sequence[str] = IDS) -> Iterator[list[str]]:
+    """A row an image; numbers that take 17 digits, and a verdict of no particular order."""
+    for number, name in enumerate(ids):
+        success = hash_of(job, number) % 3 == 0
+        numbers = [hash_of(job, number, place) / 3e10 for place in range(4)]
+        yield [
+            *(name, str(number % 2), str(number % 2), str((number + success) % 2)),
+            *(str(int(success)), "20"),
+            *map(repr, numbers),
+        ]
+
+
+def hash_of(job: AttackJob, *parts: int) -> int:
+    text = repr((tuple(job), parts)).encode()
+    return sum(byte * 31**place for place, byte in enumerate(text)) % 10**9
+
+
+def write_attack(
+    project: Project, job: AttackJob, *, ids: Sequence[str] = IDS, **versions: str
+) -> None:
+    """The rows, record and run report of one attack job; `versions` are those of packages."""
+    path = project.record(job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = path.with_suffix(".csv")
+    with rows.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(made_up_rows(job, ids))
+    sources = {
+        "training": project.folder / training_record(job.model, job.seed),
+        "shards": project.folder / "shards/test/manifest.json",
+    }
+    sums = {name: sha256_of_file(source) for name, source in sources.items()}
+    outputs = {rows.name: sha256_of_file(rows)}
+    record = make_record(attack_plan(project.outline, job), sums, outputs, {})
+    write_json(path, record)
+    write_json(path.with_name(f"{path.stem}.run.json"), {"versions": versions, "record": record})
+
+
+def make_project(folder: Path) -> Project:
+    """A project whose every attack job has run."""
+    outline = make_plan()
+    project = Project(folder / "tiny", outline)
+    write_json(
+        project.folder / "shards/test/manifest.json",
+        make_record(shard_plan(outline), {}, {}, {"classes": ["a", "b"]}),
+    )
+    for model, seed in training_jobs(outline):
+        record = make_record(train_plan(outline, model, seed), {"shards": "0"}, {}, {})
+        write_json(project.folder / training_record(model, seed), record)
+    for job in attack_jobs(outline):
+        write_attack(project, job, torch="2.9", python="3.11.4")
+    return project
