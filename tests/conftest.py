@@ -1,14 +1,20 @@
 """Fixtures that several files share."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from pipeline import copy_project, snakemake
+from pipeline import ROOT, copy_project, snakemake
+
+# Two workers on two cores: more threads each would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Subprocesses of a test run this clone's code, also in an environment made by another clone.
+os.environ["PYTHONPATH"] = str(ROOT / "workflow_src")
 
 # Machines differ in speed, and a slow example is no fault.
-settings.register_profile("biorobust")
+settings.register_profile("biorobust", deadline=None)
 settings.load_profile("biorobust")
 
 

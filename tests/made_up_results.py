@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -72,7 +73,8 @@ class Project:
 def make_plan(**changes: Any) -> Outline:
     """The outline of two models, two seeds and two attacks, with sections of the config changed."""
     config = tiny_config(seeds=[5, 2], models=MODELS, attacks=ATTACKS) | changes
-    return make_outline(Experiment.model_validate(config), cache=None)
+    with TemporaryDirectory() as folder:
+        return make_outline(Experiment.model_validate(config), cache=Path(folder, "hashes.json"))
 
 
 def made_up_rows(job: AttackJob, ids: Sequence[str] = IDS) -> Iterator[list[str]]:
