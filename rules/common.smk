@@ -144,6 +144,15 @@ def training_records(wildcards):
     ]
 
 
+def lost_records(wildcards):
+    """Results that were deleted from a finished experiment: Snakemake alone would not miss them."""
+    folder = Path("results", experiment.name)
+    if not (folder / "results.json").is_file():
+        return []
+    records = [folder / path for path, _ in planning.planned_records(outline)]
+    return [str(record) for record in records if not record.is_file()]
+
+
 def show_tables():
     for pattern in table_files("txt"):
         path = Path(pattern.format(experiment=experiment.name))
@@ -151,7 +160,9 @@ def show_tables():
             print(path.read_text())
     folder = Path("results", experiment.name)
     record = folder / "results.json"
-    for warning in json.loads(record.read_text())["warnings"] if record.is_file() else ():
+    for warning in (
+        json.loads(record.read_text())["warnings"] if record.is_file() else ()
+    ):
         print(f"Warning: {warning}")
     print(f"Tables, figures and rows: {folder}/")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from foolbox.distances import l2, linf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -21,6 +21,7 @@ VALUES = st.floats(-2, 2, width=32, allow_subnormal=False).map(
 TENSORS = arrays(np.float32, SHAPE, elements=VALUES).map(torch.from_numpy)
 EPSILON = st.just(0.0) | st.floats(2**-14, 3, width=32)
 EPSILONS = st.lists(EPSILON, min_size=3, max_size=3).map(torch.tensor)
+few = settings(max_examples=30)
 every_norm = pytest.mark.parametrize("norm", NORMS)
 
 
@@ -36,6 +37,7 @@ def sizes(norm: str, perturbation: torch.Tensor) -> list[float]:
 
 
 @every_norm
+@few
 @given(perturbation=TENSORS)
 def test_size(norm: str, perturbation: torch.Tensor) -> None:
     assert NORMS[norm].size(perturbation).tolist() == pytest.approx(
@@ -44,6 +46,7 @@ def test_size(norm: str, perturbation: torch.Tensor) -> None:
 
 
 @every_norm
+@few
 @given(perturbation=TENSORS, epsilons=EPSILONS)
 def test_a_projection_is_in_the_ball_and_leaves_what_was_there(
     norm: str, perturbation: torch.Tensor, epsilons: torch.Tensor
@@ -62,6 +65,7 @@ def test_a_projection_is_in_the_ball_and_leaves_what_was_there(
 
 
 @every_norm
+@few
 @given(perturbation=TENSORS, other=TENSORS, epsilons=EPSILONS)
 def test_no_point_of_the_ball_is_nearer_than_the_projection(
     norm: str, perturbation: torch.Tensor, other: torch.Tensor, epsilons: torch.Tensor
@@ -74,6 +78,7 @@ def test_no_point_of_the_ball_is_nearer_than_the_projection(
 
 
 @every_norm
+@few
 @given(gradient=TENSORS)
 def test_no_step_of_size_one_climbs_faster(norm: str, gradient: torch.Tensor) -> None:
     """The climb of a linear function is the dual norm of its gradient (Hölder's inequality)."""
@@ -91,6 +96,7 @@ def test_no_step_of_size_one_climbs_faster(norm: str, gradient: torch.Tensor) ->
 
 
 @every_norm
+@few
 @given(epsilons=EPSILONS)
 def test_random_starts_fill_the_ball_and_stay_in_it(norm: str, epsilons: torch.Tensor) -> None:
     torch.manual_seed(0)
@@ -99,6 +105,7 @@ def test_random_starts_fill_the_ball_and_stay_in_it(norm: str, epsilons: torch.T
         assert 0.5 * epsilon <= size <= epsilon * (1 + 1e-5)
 
 
+@few
 @given(perturbation=TENSORS)
 def test_rms_distance_is_the_formula(perturbation: torch.Tensor) -> None:
     start = torch.zeros(SHAPE)
@@ -106,6 +113,7 @@ def test_rms_distance_is_the_formula(perturbation: torch.Tensor) -> None:
     assert distances.tolist() == pytest.approx(sizes("rms", perturbation), rel=1e-5)
 
 
+@few
 @given(perturbation=TENSORS, epsilon=EPSILON)
 def test_projections_are_those_of_foolbox(perturbation: torch.Tensor, epsilon: float) -> None:
     start, epsilons = torch.zeros(SHAPE), torch.full((3,), epsilon)

@@ -88,7 +88,8 @@ def _perform(options: argparse.Namespace) -> int:
         records=dict(options.records),
         say=lambda line: print(line, flush=True),
     )
-    perform(job, import_module(modules[0]).run, *modules)
+    stage = import_module(modules[0])
+    perform(job, stage.run, *modules, tidy=getattr(stage, "tidy", None))
     return 0
 
 
@@ -97,11 +98,12 @@ def _guarded(what: str, terminal: TextIO, action: Callable[[], int]) -> int:
         return action()
     except UserError as error:
         message = str(error)
-    except MemoryError:
-        message = "not enough memory; ask for more, or lower execution.attack_batch_size"
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {error}"
-        if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            # The second is torch's, which light commands do not import.
+            message = "not enough memory; ask for more, or lower execution.attack_batch_size"
+        elif isinstance(error, OSError) and error.errno in CANNOT_WRITE:
             message = f"cannot write {error.filename or 'a file'}: {CANNOT_WRITE[error.errno]}"
         else:
             traceback.print_exc()

@@ -78,14 +78,18 @@ Inputs = dict[str, Record]
 Work = Callable[[Job, Inputs], Result]
 
 
-def perform(job: Job, work: Work, *modules: str) -> None:
+def perform(job: Job, work: Work, *modules: str, tidy: Callable[[Job], None] | None = None) -> None:
     """Carry out `work` (whose code starts in `modules`) and write the job's records.
+
+    `tidy` removes what only an unfinished job needs; it is called once the records stand.
 
     Raises UserError where the code, an input's record or an input's files are not as planned.
     """
     _require_planned_code(job, *modules)
     with _alone(job) as waited:
         if (waited or _orphaned(job)) and _take_finished(job):
+            if tidy:
+                tidy(job)
             return
         inputs = {name: _require_input(job, name, path) for name, path in job.inputs.items()}
         sums = {name: sha256_of_file(path) for name, path in job.inputs.items()}
@@ -99,6 +103,8 @@ def perform(job: Job, work: Work, *modules: str) -> None:
             **describe_host(),
         }
         _publish(job, sums, result, measured)
+        if tidy:
+            tidy(job)
 
 
 def _require_planned_code(job: Job, *modules: str) -> None:

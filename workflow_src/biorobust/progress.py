@@ -11,7 +11,12 @@ class Progress:
         self, what: str, total: int, say: Callable[[str], None], *, every: float = 5.0
     ) -> None:
         self._what, self._total, self._say, self._every = what, total, say, every
+        self.begin(0)
+
+    def begin(self, done: int) -> None:
+        """Count the time from now on, `done` steps being done already."""
         self._started = self._last = time.monotonic()
+        self._first = done
 
     def update(self, done: int, note: str = "") -> None:
         """Report that `done` steps of the total are done; the last one is always said."""
@@ -19,7 +24,7 @@ class Progress:
         if done < self._total and now - self._last < self._every:
             return
         self._last = now
-        left = (now - self._started) / max(done, 1) * (self._total - done)
+        left = (now - self._started) / max(done - self._first, 1) * (self._total - done)
         tail = f", {note}" if note else ""
         self._say(f"{self._what}: {done} of {self._total}, {_span(left)} left{tail}")
 

@@ -100,10 +100,11 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
             faults.append(str(error))
             continue
         frames.append(_rows(outline, job, path, record))
-        used = _versions(run_report(path))
-        unknown += not used
-        for package, version in used.items():
-            versions.setdefault(package, set()).add(version)
+        for made in (path, folder / training_record(job.model, job.seed)):
+            used = _versions(run_report(made))
+            unknown += not used
+            for package, version in used.items():
+                versions.setdefault(package, set()).add(version)
     if faults and (not partial or not frames):
         raise UserError("\n".join([f"{len(faults)} result(s) cannot be used:", *faults]))
     warnings = [
@@ -112,7 +113,7 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
         if len(found) > 1
     ]
     if unknown:
-        warnings.append(f"package versions of {unknown} result(s) are unknown: no run.json")
+        warnings.append(f"package versions of {unknown} result(s) are unknown: no .run.json")
     return Collected(_closed(pd.concat(frames, ignore_index=True)), missing, warnings)
 
 

@@ -45,6 +45,9 @@ class _EpochLines(Checkpoint):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._progress.begin(trainer.current_epoch)
+
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         loss = pl_module.history[-1]["loss"]
         self._progress.update(trainer.current_epoch + 1, f"loss {loss:.4f}")
@@ -87,6 +90,11 @@ def run(job: Job, inputs: Inputs) -> Result:
     return Result({"training": outputs}, {"training": facts}, measured)
 
 
+def tidy(job: Job) -> None:
+    """Remove the job's checkpoints, once its record stands."""
+    ResumeFolder(job.folder, job.digest).clear()
+
+
 def _fit(job: Job, module: TrainingModule, device: torch.device) -> dict[str, Any]:
     epochs = job.plan["config"]["training"]["epochs"]
     resume = ResumeFolder(job.folder, job.digest)
@@ -117,7 +125,6 @@ def _fit(job: Job, module: TrainingModule, device: torch.device) -> dict[str, An
     trainer.fit(module, module.batches, ckpt_path=resume.usable(job.say), weights_only=True)
     if len(module.history) != epochs:
         raise UserError(f"training stopped after {len(module.history)} of {epochs} epochs")
-    resume.clear()
     if device.type == "cuda":
         return {"peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(device)}
     return {}
