@@ -126,7 +126,10 @@ def make_project(folder: Path) -> Project:
     )
     for model, seed in training_jobs(outline):
         record = make_record(train_plan(outline, model, seed), {"shards": "0"}, {}, {})
-        write_json(project.folder / training_record(model, seed), record)
+        path = project.folder / training_record(model, seed)
+        write_json(path, record)
+        versions = {"torch": "2.9", "python": "3.11.4"}
+        write_json(path.with_name("training.run.json"), {"versions": versions, "record": record})
     for job in attack_jobs(outline):
         write_attack(project, job, torch="2.9", python="3.11.4")
     return project

@@ -89,8 +89,7 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
     workflow was started).
     """
     frames, missing, faults = [], [], []
-    versions: dict[str, set[str]] = {}
-    unknown = 0
+    made_by: set[Path] = set()
     for job in attack_jobs(outline):
         path = folder / attack_record(job)
         try:
@@ -100,13 +99,22 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
             faults.append(str(error))
             continue
         frames.append(_rows(outline, job, path, record))
-        for made in (path, folder / training_record(job.model, job.seed)):
-            used = _versions(run_report(made))
-            unknown += not used
-            for package, version in used.items():
-                versions.setdefault(package, set()).add(version)
+        made_by |= {path, folder / training_record(job.model, job.seed)}
     if faults and (not partial or not frames):
         raise UserError("\n".join([f"{len(faults)} result(s) cannot be used:", *faults]))
+    rows = _closed(pd.concat(frames, ignore_index=True))
+    return Collected(rows, missing, _version_warnings(made_by))
+
+
+def _version_warnings(records: set[Path]) -> list[str]:
+    """One line for each package of which the records' jobs used more than one version."""
+    versions: dict[str, set[str]] = {}
+    unknown = 0
+    for record in records:
+        used = _versions(run_report(record))
+        unknown += not used
+        for package, version in used.items():
+            versions.setdefault(package, set()).add(version)
     warnings = [
         f"rows were made with several versions of {package}: {', '.join(sorted(found))}"
         for package, found in sorted(versions.items())
@@ -114,7 +122,7 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
     ]
     if unknown:
         warnings.append(f"package versions of {unknown} result(s) are unknown: no .run.json")
-    return Collected(_closed(pd.concat(frames, ignore_index=True)), missing, warnings)
+    return warnings
 
 
 def _versions(report: Path) -> dict[str, str]:
