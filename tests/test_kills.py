@@ -19,13 +19,14 @@ class Run:
 
     def __init__(self, project: Path, *targets: str) -> None:
         self.project = project
+        # A file, since an orphan would hold a pipe open.
+        self.output = project / "output.txt"
         self.process = subprocess.Popen(
             [SNAKEMAKE, *targets, *COMMAND],
             cwd=project,
             env=clean_environment(),
-            stdout=subprocess.PIPE,
+            stdout=self.output.open("w"),
             stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
         )
 
@@ -48,7 +49,8 @@ class Run:
         self.end()
 
     def end(self) -> str:
-        return self.process.communicate(timeout=120)[0]
+        self.process.wait(timeout=120)
+        return self.output.read_text()
 
 
 def jobs_of(project: Path, stage: str) -> Iterator[int]:
