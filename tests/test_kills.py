@@ -21,14 +21,15 @@ class Run:
         self.project = project
         # A file, since an orphan would hold a pipe open.
         self.output = project / "output.txt"
-        self.process = subprocess.Popen(
-            [SNAKEMAKE, *targets, *COMMAND],
-            cwd=project,
-            env=clean_environment(),
-            stdout=self.output.open("w"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [SNAKEMAKE, *targets, *COMMAND],
+                cwd=project,
+                env=clean_environment(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def wait_for_job(self, stage: str) -> int:
         """The process id of a job of this stage, as soon as one is at work on its lock."""
