@@ -20,7 +20,6 @@ rule all:
     input:
         rules.tables.input,
         rules.figures.input,
-        lost_records,
 
 
 onsuccess:

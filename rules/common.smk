@@ -2,6 +2,8 @@
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +19,7 @@ from biorobust.config.reading import overlaid, read_experiment
 from biorobust.config.workflow import (
     claim_folder,
     forces_jobs,
-    forget_hollow_records,
+    hollow_records,
     refuse_strangers,
     runs_jobs,
     use_this_clone,
@@ -41,28 +43,29 @@ def plan_experiment():
 
 def command_line():
     """How to start this workflow again by hand, for messages that say what to type."""
-    overlays = [str(path) for path in workflow.overwrite_configfiles]
-    return " ".join(
-        ["snakemake --cores 1", *(["--configfile", *overlays] if overlays else [])]
-    )
+    words = ["snakemake", "--cores", "1"]
+    if overlays := [str(path) for path in workflow.overwrite_configfiles]:
+        words += ["--configfile", *overlays]
+    if values := workflow.config_settings.config:
+        words += ["--config", *(f"{key}={value}" for key, value in values.items())]
+    return shlex.join(words)
 
 
 try:
     use_this_clone(SOURCE)
     if workflow.is_main_process:
         # Kept in a variable, since the lock is held as long as the object lives.
-        folder_lock = claim_folder(Path(".snakemake"), keep=runs_jobs(sys.argv[1:]))
+        running = runs_jobs(sys.argv[1:])
+        folder_lock = claim_folder(Path(".snakemake"), keep=running)
     experiment, outline = plan_experiment()
     if workflow.is_main_process:
-        for line in forget_hollow_records(Path("results", experiment.name), outline):
-            print(line, file=sys.stderr)
+        folder = Path("results", experiment.name)
+        for record, gone in hollow_records(folder, outline).items():
+            print(f"{gone} is gone; a run makes it anew", file=sys.stderr)
+            if running:
+                record.unlink()
         if not forces_jobs(sys.argv[1:]):
-            refuse_strangers(
-                Path("results", experiment.name),
-                outline,
-                Path(".snakemake"),
-                command_line(),
-            )
+            refuse_strangers(folder, outline, Path(".snakemake"), command_line())
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -147,23 +150,33 @@ def training_records(wildcards):
 def lost_records(wildcards):
     """Results that were deleted from a finished experiment: Snakemake alone would not miss them."""
     folder = Path("results", experiment.name)
-    if not (folder / "results.json").is_file():
+    if not any(folder.glob("results.json")) and not any(folder.glob("tables/*.json")):
         return []
-    records = [folder / path for path, _ in planning.planned_records(outline)]
-    return [str(record) for record in records if not record.is_file()]
+    return [
+        str(folder / path)
+        for path, plan in planning.planned_records(outline)
+        if plan["stage"] not in ("tables", "figures") and not (folder / path).is_file()
+    ]
 
 
 def show_tables():
+    folder = Path("results", experiment.name)
+    # It was of a run that failed.
+    shutil.rmtree(folder / "partial", ignore_errors=True)
     for pattern in table_files("txt"):
         path = Path(pattern.format(experiment=experiment.name))
         if path.is_file():
             print(path.read_text())
-    folder = Path("results", experiment.name)
+    for manifest in sorted(folder.glob("shards/*/manifest.json")):
+        facts = json.loads(manifest.read_text())
+        if facts["skipped"]:
+            print(
+                f"Warning: {len(facts['skipped'])} damaged {facts['split']} images left out"
+            )
     record = folder / "results.json"
-    for warning in (
-        json.loads(record.read_text())["warnings"] if record.is_file() else ()
-    ):
-        print(f"Warning: {warning}")
+    if record.is_file():
+        for warning in json.loads(record.read_text())["warnings"]:
+            print(f"Warning: {warning}")
     print(f"Tables, figures and rows: {folder}/")
 
 

@@ -58,11 +58,13 @@ rule figure:
 
 rule tables:
     input:
+        lost_records,
         f"results/{experiment.name}/tables/adversarial_accuracy.json",
 
 
 rule figures:
     input:
+        lost_records,
         expand(
             "results/{experiment}/figures/{figure}.json",
             experiment=experiment.name,

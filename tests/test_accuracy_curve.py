@@ -10,7 +10,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 
 from biorobust.analysis.accuracy_curve import accuracy_curve, draw_accuracy_curve
@@ -70,9 +73,19 @@ def legend_texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in legend.get_texts()]
 
 
+def curves(axes: Axes) -> list[Line2D]:
+    """The models' lines and the chance level, without the caps of the bars."""
+    return [line for line in axes.get_lines() if line.get_linestyle() != "None"]
+
+
+def drawn_bars(axes: Axes) -> list[np.ndarray]:
+    """The bars of each model that has any: (bar, lower or upper end, epsilon or accuracy)."""
+    return [np.array(x.get_segments()) for x in axes.collections if isinstance(x, LineCollection)]
+
+
 def test_lines_are_the_means_worked_out_by_hand(figure: Figure) -> None:
     (axes,) = figure.axes
-    first, second, chance = axes.get_lines()
+    first, second, chance = curves(axes)
     for line, heights in ((first, [80, 70, 50, 0]), (second, [100, 90, np.nan, 10])):
         points = np.asarray(line.get_xydata())
         np.testing.assert_allclose(points[:, 0], [0, 0.001, 0.01, 0.05])
@@ -83,7 +96,8 @@ def test_lines_are_the_means_worked_out_by_hand(figure: Figure) -> None:
 
 
 def test_bands_are_wilson_intervals(figure: Figure) -> None:
-    band = np.asarray(figure.axes[0].collections[0].get_paths()[0].vertices)
+    first, second = (x for x in figure.axes[0].collections if isinstance(x, PolyCollection))
+    band = np.asarray(first.get_paths()[0].vertices)
     # Wilson's closed formula for 8, 7, 5 and 0 of 10 images.
     expected = {
         0: (49.02, 94.33),
@@ -96,8 +110,58 @@ def test_bands_are_wilson_intervals(figure: Figure) -> None:
         assert heights.min() == pytest.approx(low, abs=0.01)
         assert heights.max() == pytest.approx(high, abs=0.01)
     # A gap splits the second model's band, so that nothing is drawn at the missing epsilon.
-    vertices = np.concatenate([p.vertices for p in figure.axes[0].collections[1].get_paths()])
+    vertices = np.concatenate([p.vertices for p in second.get_paths()])
     assert not np.isclose(vertices[:, 0], 0.01).any()
+
+
+def test_bars_are_deviations_over_seeds(figure: Figure) -> None:
+    # The second model has one seed, thus no bars.
+    (bars,) = drawn_bars(figure.axes[0])
+    # Of two numbers the sample standard deviation is their distance over the root of two.
+    for bar, epsilon, first, second in zip(
+        bars, [0, 0.001, 0.01, 0.05], [90, 80, 50, 0], [70, 60, 50, 0], strict=True
+    ):
+        middle, reach = (first + second) / 2, abs(first - second) / 2**0.5
+        expected = [[epsilon, middle - reach], [epsilon, middle + reach]]
+        np.testing.assert_allclose(bar, expected, atol=1e-9)
+    caps = [line for line in figure.axes[0].get_lines() if line.get_marker() == "_"]
+    assert len(caps) == 2
+    for cap, end in zip(caps, (0, 1), strict=True):
+        np.testing.assert_allclose(np.asarray(cap.get_xydata()), bars[:, end], atol=1e-9)
+
+
+def test_each_bar_stands_at_its_own_marker_and_beside_other_bars() -> None:
+    grid = make_grid({"a": [0, 1], "b": [0, 1], "c": [0, 1]}, ["pgd"])
+    rows = [
+        job(name, seed, "pgd", text, 9, 5 + seed)
+        for name in "abc"
+        for seed in (0, 1)
+        for text in EPSILONS
+    ]
+    figure = accuracy_curve(summarise(pd.concat(rows), grid), grid, 5)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    collections = [x for x in axes.collections if isinstance(x, LineCollection)]
+    places = [
+        x.get_transform().transform(np.array(x.get_segments()).mean(axis=1)) for x in collections
+    ]
+    for line, place in zip(curves(axes)[:3], places, strict=True):
+        np.testing.assert_allclose(line.get_transform().transform(line.get_xydata()), place)
+    points = np.array(places)[:, :, 0] * 72 / figure.dpi
+    assert (np.diff(points, axis=0) > 1).all()
+    ticks = axes.transData.transform([(x, 0) for x in (0, *EPSILONS.values())])[:, 0]
+    assert np.abs(points - ticks * 72 / figure.dpi).max() < 5
+
+
+def test_one_seed_has_no_bars_and_no_note_of_them() -> None:
+    grid = make_grid({"a": [0], "b": [0]}, ["pgd"])
+    rows = [job(name, 0, "pgd", text, 9, 5) for name in "ab" for text in EPSILONS]
+    figure = accuracy_curve(summarise(pd.concat(rows), grid), grid, 5)
+    (axes,) = figure.axes
+    assert drawn_bars(axes) == []
+    assert "bars" not in figure.legends[0].get_title().get_text()
+    first, second = (line.get_transform().transform(line.get_xydata()) for line in curves(axes)[:2])
+    np.testing.assert_allclose(first, second)
 
 
 def test_axes_and_notes_say_what_is_shown(figure: Figure) -> None:
@@ -108,6 +172,7 @@ def test_axes_and_notes_say_what_is_shown(figure: Figure) -> None:
     note = figure.legends[0].get_title().get_text()
     assert "mean over 2 seeds" in note
     assert "Wilson 95% interval for 10 test images" in note
+    assert "bars: ± standard deviation over seeds" in note
     assert "1 of 9 jobs" in note
 
 

@@ -145,3 +145,13 @@ def test_the_stage_writes_table_and_record_and_says_its_warnings(
     before = record.read_bytes()
     succeed(command)
     assert record.read_bytes() == before
+
+
+def test_jobs_with_other_thread_counts_are_warned_of(project: Project) -> None:
+    for job, threads in ((JOB, 2), (AttackJob("ant", 2, "pgd", "8/255"), 1)):
+        path = project.record(job)
+        report = path.with_name(f"{path.stem}.run.json")
+        run = json.loads(report.read_text())
+        write_json(report, run | {"device": "cpu", "execution": {"threads": threads}})
+    (warning,) = gather(project.folder, project.outline, SNAKEMAKE).warnings
+    assert warning == "rows were made with several thread counts: 1, 2"

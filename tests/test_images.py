@@ -251,7 +251,31 @@ def test_a_damaged_jpeg_decodes_or_is_refused(whole: bytes, edits: list[tuple[in
 def test_another_format_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "picture.jpg"
     Image.new("RGB", (4, 4)).save(file, "BMP")
-    with pytest.raises(CorruptImage, match=r"picture\.jpg is not an intact PNG or JPEG"):
+    with pytest.raises(CorruptImage) as caught:
+        decode(file)
+    told = "is neither an intact PNG nor an intact JPEG image; replace or remove it"
+    assert str(caught.value) == f"{file} {told}"
+
+
+@pytest.mark.parametrize("content", [b"", b"some text", _PNG[:7]])
+def test_a_file_that_is_no_image_is_told_without_python_objects(
+    tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "notes.png"
+    file.write_bytes(content)
+    for picture, name in ((file, str(file)), (io.BytesIO(content), "the given stream")):
+        with pytest.raises(CorruptImage, match=r"neither an intact PNG nor") as caught:
+            decode(picture)
+        assert str(caught.value).startswith(f"{name} is neither")
+        assert "<" not in str(caught.value)
+        assert "(" not in str(caught.value)
+
+
+def test_a_damaged_image_is_told_with_a_reason(tmp_path: Path) -> None:
+    file = tmp_path / "damaged.png"
+    # The pixels' checksum stands before the last chunk, which takes 12 bytes.
+    file.write_bytes(_PNG[:-16] + bytes(4) + _PNG[-12:])
+    with pytest.raises(CorruptImage, match=r"JPEG image \(.*checksum.*\); replace or remove it"):
         decode(file)
 
 

@@ -237,3 +237,25 @@ def test_two_records_are_taken_together_or_not_at_all(job: Job, tmp_path: Path) 
     perform(shard, work, MODULE)
     assert work.times == 1
     assert not any(orphan_mark(path).exists() for path in both.values())
+
+
+def test_an_orphan_that_ends_before_its_successor_starts_is_not_in_vain(
+    job: Job, said: list[str]
+) -> None:
+    class Orphan(Worker):
+        """The workflow dies, and the next one marks the job, while this process is at work."""
+
+        def __call__(self, job: Job, inputs: Inputs) -> Result:
+            orphan_mark(job.record).touch()
+            return super().__call__(job, inputs)
+
+    perform(job, Orphan(), MODULE)
+    finished = job.record.read_bytes()
+    # Snakemake removes the record when it starts the job again.
+    job.record.unlink()
+    successor = Worker()
+    perform(job, successor, MODULE)
+    assert successor.times == 0
+    assert said[-1] == "took the finished result of an earlier process"
+    assert job.record.read_bytes() == finished
+    assert hidden(job) == []

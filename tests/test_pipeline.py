@@ -151,11 +151,14 @@ def test_verify_names_every_damaged_file(finished_project: Path, tmp_path: Path)
     data[-1] ^= 1
     shard.write_bytes(data)
     (folder / "test/index.csv").unlink()
+    manifest = folder / "test/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"thesis"', '"short_side"'))
     done = subprocess.run(command, env=with_package(), capture_output=True, text=True)
     assert done.returncode == 1
     assert f"{shard} is damaged" in done.stdout
     assert f"{folder / 'test/index.csv'} is missing" in done.stdout
-    assert len(done.stdout.splitlines()) == 2
+    assert f"{manifest} is damaged" in done.stdout
+    assert len(done.stdout.splitlines()) == 3
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")

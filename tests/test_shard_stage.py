@@ -75,6 +75,7 @@ def test_every_image_is_in_its_place(birds: Path, tmp_path: Path) -> None:
         assert manifest["images"] == len(names)
         assert manifest["images_per_class"] == {"heron": count, "stork": count}
         assert manifest["skipped"] == []
+        assert manifest["ignored"] == 0
     assert verify_folder(tmp_path / "shards") == []
 
 
@@ -98,6 +99,16 @@ def test_a_limit_takes_as_many_of_each_class(birds: Path, tmp_path: Path) -> Non
         run(shard_job(birds, tmp_path / "shards", train_limit=11), {})
     with pytest.raises(UserError, match=r"no usable image of class stork; .*data\.test_limit"):
         run(shard_job(birds, tmp_path / "shards", test_limit=1), {})
+
+
+def test_ignored_files_are_counted_and_told(birds: Path, tmp_path: Path) -> None:
+    (birds / "test" / "stork" / "notes.txt").touch()
+    (birds / "test" / "heron" / "nested").mkdir()
+    said: list[str] = []
+    result = run(shard_job(birds, tmp_path / "shards", said), {})
+    assert (result.facts["train"]["ignored"], result.facts["test"]["ignored"]) == (0, 2)
+    (told,) = [line for line in said if "ignored" in line]
+    assert told.startswith("test split: ignored 2 files or folders")
 
 
 def test_a_corrupt_image_stops_the_job(birds: Path, tmp_path: Path) -> None:

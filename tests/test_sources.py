@@ -119,6 +119,22 @@ def test_imagefolder_reads_classes_and_files_in_order(pets: Path) -> None:
     np.testing.assert_array_equal(source.splits["test"][3].load(), np.full((3, 4, 3), 101))
 
 
+def test_imagefolder_counts_what_it_ignores(pets: Path) -> None:
+    assert open_source("imagefolder", path=pets).ignored == {"train": 0, "test": 0}
+    before = source_fingerprint("imagefolder", path=pets)
+    (pets / "train" / "cat" / "two\nlines.txt").write_text("not an image")
+    (pets / "train" / "dog" / "2.webp").write_bytes(b"")
+    write_image(pets / "train" / "dog" / "nested" / "3.png")
+    write_image(pets / "train" / "dog" / "nested" / "4.png")
+    write_image(pets / "test" / "beside the classes.png")
+    (pets / "test" / "cat" / ".hidden").touch()
+    source = open_source("imagefolder", path=pets)
+    # A nested folder counts once.
+    assert source.ignored == {"train": 3, "test": 1}
+    assert [len(items) for items in source.splits.values()] == [4, 4]
+    assert source_fingerprint("imagefolder", path=pets) == before
+
+
 def test_a_corrupt_image_is_named_when_loaded(pets: Path) -> None:
     file = pets / "test" / "dog" / "1.png"
     file.write_bytes(file.read_bytes()[:-20])
@@ -192,6 +208,19 @@ def test_imagenet10_takes_its_synsets_in_the_thesis_order(tmp_path: Path) -> Non
         assert [item.label for item in items] == list(range(10))
         assert [item.id for item in items] == [f"{folder}/{s}/{s}_1.JPEG" for s in IMAGENET10]
         assert np.abs(items[9].load().astype(int) - 90).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "synsets"), [("imagenet10", IMAGENET10), ("imagenette", IMAGENETTE)]
+)
+def test_synset_trees_count_what_they_ignore(
+    tmp_path: Path, name: str, synsets: tuple[str, ...]
+) -> None:
+    # Classes that the source does not ask for are left out on purpose and not counted.
+    write_synsets(tmp_path, [*synsets, "n99999999"])
+    (tmp_path / "val" / synsets[2] / "notes.txt").touch()
+    (tmp_path / "val" / synsets[3] / "nested").mkdir()
+    assert open_source(name, path=tmp_path).ignored == {"train": 0, "test": 2}
 
 
 def test_missing_synsets_are_named_together(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import CONFIG, EXECUTION, edit, planned, snakemake
+from pipeline import CONFIG, EXECUTION, edit, planned, result_bytes, snakemake
 
 PACKAGE = "workflow_src/biorobust"
 REPORT = {"collect", "table", "figure accuracy_curve"}
@@ -178,10 +178,30 @@ def test_changed_weights_on_disk_are_not_silently_attacked(project: Path) -> Non
     assert "snakemake --cores 1 --force results/tiny/models/plain/seed-0/training.json" in said
 
 
-def test_deleted_results_are_made_anew(project: Path) -> None:
-    (project / "results/tiny/models/plain/seed-0/weights.safetensors").unlink()
-    (project / "results/tiny/models/retinal/seed-0/attacks/pgd/eps-0.01.csv").unlink()
-    assert planned(project) == PLAIN | {"attack retinal 0 pgd 0.01"} | REPORT
+DELETABLE = [
+    "shards/train/00000.npy",
+    "models/plain/seed-0/weights.safetensors",
+    "models/retinal/seed-0/training.json",
+    "models/retinal/seed-0/attacks/pgd/eps-0.01.csv",
+    "results.parquet",
+    "tables/pgd.txt",
+    "figures/accuracy_curve.pdf",
+]
+
+
+def test_deleted_results_are_made_anew_but_not_by_a_dry_run(project: Path) -> None:
+    folder = project / "results/tiny"
+    before = result_bytes(project)
+    for name in DELETABLE:
+        (folder / name).unlink()
+    left = result_bytes(project)
+    assert len(left) == len(before) - len(DELETABLE)
+    done = snakemake(project, "-n")
+    assert "weights.safetensors is gone; a run makes it anew" in done.stderr
+    assert result_bytes(project) == left
+    done = snakemake(project, "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    assert result_bytes(project) == before
 
 
 def test_without_snakemakes_memory_stale_results_are_refused_with_the_command(

@@ -241,13 +241,18 @@ def test_weights_that_do_not_fit_are_refused(
     trained: TinyExperiment, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     weights = load_file(trained.seed_folder / "weights.safetensors")
+    wanted = list(weights["head.weight"].shape)
     weights["head.weight"] = torch.zeros(7, 16)
+    del weights["head.bias"]
+    weights |= {name: torch.zeros(1) for name in ("a.weight", "b.weight", "c.weight", "d.weight")}
     file = tmp_path / "other.safetensors"
     save_file(weights, file)
     experiment = taken_over(tmp_path / "results", file)
     line = refuse(experiment.train(weights=str(file)), capfd)
     assert f"{file} does not fit" in line
-    assert "head.weight" in line
+    assert "missing head.bias; unexpected a.weight, b.weight and 2 more; " in line
+    assert f"wrongly shaped head.weight [7, 16] for {wanted}; weights must come from" in line
+    assert "a model of the same kind and options" in line
     assert not (experiment.seed_folder / "training.json").exists()
 
 
@@ -257,7 +262,20 @@ def test_a_file_that_is_no_weights_is_refused(
     file = tmp_path / "weights.safetensors"
     file.write_bytes(b"no tensors at all")
     experiment = taken_over(tmp_path / "results", file)
-    assert f"{file} does not fit" in refuse(experiment.train(weights=str(file)), capfd)
+    line = refuse(experiment.train(weights=str(file)), capfd)
+    assert f"{file} is no intact safetensors file; give one" in line
+
+
+def test_weights_of_another_kind_are_told_in_a_short_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "other.safetensors"
+    save_file({f"layer{number}.weight": torch.zeros(1) for number in range(60)}, file)
+    experiment = taken_over(tmp_path / "results", file)
+    line = refuse(experiment.train(weights=str(file)), capfd)
+    assert "; unexpected layer0.weight, layer1.weight and 58 more; weights must" in line
+    assert "wrongly shaped" not in line
+    assert len(line) - len(str(file)) < 400
 
 
 @pytest.mark.parametrize("change", ["edited", "deleted"])

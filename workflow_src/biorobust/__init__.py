@@ -15,7 +15,12 @@ _PUBLIC = {
 __all__ = ["build_model", "load_model"]
 
 
+_PACKAGES = ("attacks", "sampling")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"biorobust.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'biorobust' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)

@@ -25,6 +25,7 @@ from biorobust.provenance import (
     make_record,
     require_planned,
     require_whole,
+    run_report,
 )
 
 
@@ -32,7 +33,7 @@ from biorobust.provenance import (
 class Job:
     """One piece of work: what was planned, where its inputs stand and where its records go.
 
-    `execution` holds what must not change a number: devices, threads, batch sizes, paths.
+    `execution` holds how it runs, which makes nothing stale: devices, threads, batches, paths.
     """
 
     plan: Plan
@@ -87,7 +88,8 @@ def perform(job: Job, work: Work, *modules: str, tidy: Callable[[Job], None] | N
     """
     _require_planned_code(job, *modules)
     with _alone(job) as waited:
-        if (waited or _orphaned(job)) and _take_finished(job):
+        orphaned = _orphaned(job)
+        if (waited or orphaned) and _take_finished(job):
             if tidy:
                 tidy(job)
             return
@@ -103,6 +105,9 @@ def perform(job: Job, work: Work, *modules: str, tidy: Callable[[Job], None] | N
             **describe_host(),
         }
         _publish(job, sums, result, measured)
+        if orphaned:
+            # A mark that was not there at the start is for the job that will ask for this result.
+            _unmark(job)
         if tidy:
             tidy(job)
 
@@ -155,11 +160,6 @@ def _clear_parts(job: Job) -> None:
             part.unlink(missing_ok=True)
 
 
-def run_report(record: Path) -> Path:
-    """Where the facts of a job's run stand (never compared between runs): `<stem>.run.json`."""
-    return record.with_name(f"{record.stem}.run.json")
-
-
 def orphan_mark(record: Path) -> Path:
     """The mark on a job that was under way when its workflow was killed."""
     return record.with_name(f".{record.stem}.orphaned")
@@ -167,6 +167,11 @@ def orphan_mark(record: Path) -> Path:
 
 def _orphaned(job: Job) -> bool:
     return any(orphan_mark(path).exists() for path in job.records.values())
+
+
+def _unmark(job: Job) -> None:
+    for path in job.records.values():
+        orphan_mark(path).unlink(missing_ok=True)
 
 
 def _take_finished(job: Job) -> bool:
@@ -185,7 +190,7 @@ def _take_finished(job: Job) -> bool:
         found[path] = record
     for path, record in found.items():
         write_json(path, record)
-        orphan_mark(path).unlink(missing_ok=True)
+    _unmark(job)
     job.say("took the finished result of an earlier process")
     return True
 
@@ -198,4 +203,3 @@ def _publish(
         # The report carries the record, so that a result outlives the loss of its record.
         write_json(run_report(path), {**measured, "record": record})
         write_json(path, record)
-        orphan_mark(path).unlink(missing_ok=True)

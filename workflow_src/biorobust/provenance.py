@@ -53,6 +53,11 @@ def require_planned(path: Path, digest: str, mend: str) -> Record:
     return record
 
 
+def run_report(record: Path) -> Path:
+    """Where the facts of a job's run stand (never compared between runs): `<stem>.run.json`."""
+    return record.with_name(f"{record.stem}.run.json")
+
+
 def damaged_outputs(path: Path, record: Record) -> list[str]:
     """One line for each file named by the record at `path` that is missing or has other bytes."""
     faults = []
@@ -74,12 +79,14 @@ def require_whole(path: Path, record: Record, mend: str) -> None:
 def verify_folder(folder: Path) -> list[str]:
     """One line for each missing or damaged file that a record anywhere under `folder` vouches for.
 
-    Raises UserError where there is no record at all.
+    A record itself is held against the copy in its job's run report. Raises UserError where there
+    is no record at all.
     """
     faults: list[str] = []
     records = 0
     for path in sorted(folder.rglob("*.json")):
         if path.name.endswith(".run.json"):
+            faults += _unlike_its_report(path)
             continue
         try:
             record = read_json(path)
@@ -92,3 +99,16 @@ def verify_folder(folder: Path) -> list[str]:
     if not records and not faults:
         raise UserError(f"{folder} holds no record (manifest.json, training.json, ...) to check by")
     return faults
+
+
+def _unlike_its_report(report: Path) -> list[str]:
+    """What is wrong with the record of a run report: none, or other than what its job wrote."""
+    record = report.with_name(report.name.removesuffix(".run.json") + ".json")
+    if not record.is_file():
+        return [f"{record} is missing"]
+    try:
+        same = read_json(report)["record"] == read_json(record)
+    except (UserError, KeyError, TypeError):
+        # A damaged record is named by itself, and a lost report vouches for nothing.
+        return []
+    return [] if same else [f"{record} is damaged (it is not what its job wrote)"]

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from biorobust.analysis.summary import CLEAN, Attack, Grid, read_results, summarise
 from biorobust.files import sha256_of_file, write_bytes
@@ -23,6 +24,8 @@ _MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">"]
 
 _AXIS_NORMS = {"linf": "$L_\\infty$ norm", "l2": "$L_2$ norm", "rms": "root mean square"}
 _PANELS_A_ROW = 3
+# In points (1/72 inch), at one epsilon: from one model's bar to the next, and over all of them.
+_BAR_STEP, _BARS_WIDTH = 3.0, 12.0
 # No date and no version: the same results give the same bytes.
 _METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
@@ -59,7 +62,11 @@ def draw_accuracy_curve(directory: Path, output: Path) -> list[Path]:
 
 
 def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
-    """The figure: a line with markers (mean over seeds, %) and a band (Wilson) for each model.
+    """The figure: for each model a line with markers (mean over seeds, %), bars and a band.
+
+    The bars are ± one sample standard deviation over seeds, and absent where there is one seed;
+    the band is Wilson's interval, which covers only the choice of test images. Where there are
+    bars, the models stand some points beside one another, so that none hides another's.
 
     `summary` is what `summarise` returns for `grid`; `classes` is the number of labels, whose
     inverse is the chance level. The clean accuracy stands at epsilon 0. Below the smallest
@@ -75,24 +82,28 @@ def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
     for unused in panels[len(attacks) :]:
         unused.remove()
     chance = 100 / classes
+    shifts = _shifts(len(grid["models"]), bars=_has_bars(summary))
     handles: list[Line2D] = []
     for index, (axes, attack) in enumerate(zip(panels, attacks, strict=False)):
         lines = summary[summary["attack"] == attack["name"]]
         # Every panel shows the same models; the last one's handles serve the legend.
         handles = [
-            _draw_model(axes, lines[lines["model"] == model["name"]], order)
-            for order, model in enumerate(grid["models"])
+            _draw_model(axes, lines[lines["model"] == model["name"]], order, shift)
+            for order, (model, shift) in enumerate(zip(grid["models"], shifts, strict=True))
         ]
         handles.append(axes.axhline(chance, color="0.35", linestyle="--", linewidth=1))
         _set_axes(axes, attack, first=index % columns == 0)
     labels = [*(_literal(model["name"]) for model in grid["models"]), f"chance ({chance:.3g}%)"]
     # An inch holds about thirteen characters; a line's sample takes as much room as eight.
     longest = 8 + max(map(len, labels))
+    most = max(1, min(len(labels), int(13 * figure.get_figwidth() / longest)))
+    # As few columns as give the same number of rows: no entry stands alone under the others.
+    legend_rows = -(-len(labels) // most)
     legend = figure.legend(
         handles,
         labels,
         loc="outside lower center",
-        ncols=max(1, min(len(labels), int(13 * figure.get_figwidth() / longest))),
+        ncols=-(-len(labels) // legend_rows),
         title=_explain(summary),
         frameon=False,
     )
@@ -100,12 +111,39 @@ def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
     return figure
 
 
-def _draw_model(axes: Axes, lines: pd.DataFrame, order: int) -> Line2D:
+def _has_bars(summary: pd.DataFrame) -> bool:
+    return bool(summary["std"].notna().any())
+
+
+def _shifts(models: int, *, bars: bool) -> list[float]:
+    """How far each model is drawn beside its epsilon, in points, so that bars do not overlap."""
+    step = min(_BAR_STEP, _BARS_WIDTH / max(1, models - 1)) if bars else 0.0
+    return [step * (order - (models - 1) / 2) for order in range(models)]
+
+
+def _draw_model(axes: Axes, lines: pd.DataFrame, order: int, shift: float) -> Line2D:
     lines = lines.sort_values("epsilon", kind="stable")
     colour = _COLOURS[order % len(_COLOURS)]
     epsilon = lines["epsilon"].to_numpy(dtype=float)
-    mean, low, high = (100 * lines[key].to_numpy(dtype=float) for key in ("mean", "low", "high"))
-    axes.fill_between(epsilon, low, high, color=colour, alpha=0.18, linewidth=0)
+    mean, deviation, low, high = (
+        100 * lines[key].to_numpy(dtype=float) for key in ("mean", "std", "low", "high")
+    )
+    # On the page and not in epsilon, so that the distance is the same all along the axis.
+    beside = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+    axes.fill_between(epsilon, low, high, color=colour, alpha=0.18, linewidth=0, transform=beside)
+    several = np.isfinite(deviation)
+    if several.any():
+        axes.errorbar(
+            epsilon[several],
+            mean[several],
+            yerr=deviation[several],
+            fmt="none",
+            ecolor=colour,
+            elinewidth=0.9,
+            capsize=2.5,
+            capthick=0.9,
+            transform=beside,
+        )
     (line,) = axes.plot(
         epsilon,
         mean,
@@ -114,6 +152,7 @@ def _draw_model(axes: Axes, lines: pd.DataFrame, order: int) -> Line2D:
         markersize=5,
         linewidth=1.5,
         label=lines["model"].iloc[0],
+        transform=beside,
     )
     return line
 
@@ -150,6 +189,8 @@ def _explain(summary: pd.DataFrame) -> str:
     )
     line = f"mean over {most} seeds" if most > 1 else "one seed"
     text = f"line: {line}; band: Wilson 95% interval for {images} test images"
+    if _has_bars(summary):
+        text += "\nbars: ± standard deviation over seeds"
     attacked = summary[summary["epsilon_text"] != CLEAN]
     missing = int(attacked["missing"].sum())
     if missing:

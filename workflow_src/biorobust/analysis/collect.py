@@ -14,7 +14,7 @@ import pandas as pd
 
 from biorobust.errors import UserError
 from biorobust.files import read_json, sha256_of_file, write_bytes
-from biorobust.jobs import Inputs, Job, Result, run_report
+from biorobust.jobs import Inputs, Job, Result
 from biorobust.planning import (
     AttackJob,
     Outline,
@@ -25,7 +25,7 @@ from biorobust.planning import (
     plan_digest,
     training_record,
 )
-from biorobust.provenance import Record, require_planned, require_whole
+from biorobust.provenance import Record, require_planned, require_whole, run_report
 
 PARQUET = "results.parquet"
 
@@ -103,21 +103,21 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
     if faults and (not partial or not frames):
         raise UserError("\n".join([f"{len(faults)} result(s) cannot be used:", *faults]))
     rows = _closed(pd.concat(frames, ignore_index=True))
-    return Collected(rows, missing, _version_warnings(made_by))
+    return Collected(rows, missing, _mixture_warnings(made_by))
 
 
-def _version_warnings(records: set[Path]) -> list[str]:
-    """One line for each package of which the records' jobs used more than one version."""
+def _mixture_warnings(records: set[Path]) -> list[str]:
+    """One line for each package version, thread count or device that differs between the jobs."""
     versions: dict[str, set[str]] = {}
     unknown = 0
     for record in records:
-        used = _versions(run_report(record))
+        used = _circumstances(run_report(record))
         unknown += not used
-        for package, version in used.items():
-            versions.setdefault(package, set()).add(version)
+        for what, value in used.items():
+            versions.setdefault(what, set()).add(value)
     warnings = [
-        f"rows were made with several versions of {package}: {', '.join(sorted(found))}"
-        for package, found in sorted(versions.items())
+        f"rows were made with several {what}: {', '.join(sorted(found))}"
+        for what, found in sorted(versions.items())
         if len(found) > 1
     ]
     if unknown:
@@ -125,13 +125,17 @@ def _version_warnings(records: set[Path]) -> list[str]:
     return warnings
 
 
-def _versions(report: Path) -> dict[str, str]:
-    """Package versions that a run report names; none where it was lost, since rows outlive it."""
+def _circumstances(report: Path) -> dict[str, str]:
+    """What may move a number's last digits, by name; empty where the run report was lost."""
     try:
-        versions: dict[str, str] = read_json(report)["versions"]
+        run = read_json(report)
+        found = {f"versions of {name}": version for name, version in run["versions"].items()}
+        if "device" in run:
+            found["devices"] = run["device"]
+            found["thread counts"] = str(run["execution"]["threads"])
     except (UserError, KeyError):
         return {}
-    return versions
+    return found
 
 
 def _trusted(folder: Path, outline: Outline, job: AttackJob, mend: str) -> Record:
@@ -156,7 +160,7 @@ def _rows(outline: Outline, job: AttackJob, path: Path, record: Record) -> pd.Da
     (name,) = record["outputs"]
     rows = pd.read_csv(path.parent / name, dtype={"image": str}, keep_default_na=False)
     rows["success"] = rows["success"].astype(bool)
-    config = record["config"]
+    config = attack_plan(outline, job)["config"]
     labels = {
         "model": job.model,
         "kind": named(outline["models"], job.model)["kind"],

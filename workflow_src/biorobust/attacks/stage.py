@@ -73,7 +73,7 @@ def run(job: Job, inputs: Inputs) -> Result:
     lines = [",".join(COLUMNS), *(rows[number] for number in range(len(shards)))]
     path = job.record.with_suffix(".csv")
     outputs = {path.name: write_text(path, "\n".join(lines) + "\n")}
-    measured = {"images": len(shards)}
+    measured = {"images": len(shards), "device": device.type}
     return Result({"attack": outputs}, {"attack": {}}, measured)
 
 

@@ -1,13 +1,12 @@
 """An experiment as a config gives it, checked without importing torch."""
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from biorobust.config.models import ModelEntry
 from biorobust.config.values import (
-    EachOnce,
     EpsilonText,
     Integer,
     Name,
@@ -15,19 +14,28 @@ from biorobust.config.values import (
     Number,
     Section,
     Switch,
-    as_number,
-    repeated,
+    as_integer,
 )
 
 Positive = Annotated[Integer, Field(ge=1)]
 Seed = Annotated[Integer, Field(ge=0, lt=2**31)]
 
 
+def _as_image_size(value: Any) -> int:
+    try:
+        size = as_integer(value)
+    except ValueError:
+        size = 0
+    if size % 8 or not 32 <= size <= 4096:
+        raise ValueError("must be a whole number, a multiple of 8, from 32 to 4096")
+    return size
+
+
 class Data(Section):
     """Which images, at what size. `path` is where the source's files are, if it needs any."""
 
     source: Literal["digits", "fashion_mnist", "cifar10", "imagenette", "imagefolder", "imagenet10"]
-    image_size: Annotated[Integer, Field(ge=32, le=4096, multiple_of=8)]
+    image_size: Annotated[int, BeforeValidator(_as_image_size)]
     path: str | None = None
     resize: Literal["thesis", "short_side"] = "thesis"
     train_limit: Positive | None = None
@@ -70,22 +78,9 @@ class Pgd(Section):
     relative_step: Annotated[Number, Field(gt=0, le=2)] = 1 / 3
     loss: Literal["cross_entropy", "margin"] = "cross_entropy"
 
-    @field_validator("epsilons")
-    @classmethod
-    def _epsilons_possible(cls, texts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        values = [as_number(text) for text in texts]
-        if twice := repeated(values):
-            same = [text for text, value in zip(texts, values, strict=True) if value == twice[0]]
-            raise ValueError(f"{' and '.join(same)} are one value; each value once")
-        # A true L2 ball may be wider than one pixel's range.
-        if info.data.get("norm") in ("linf", "rms") and max(values) > 1:
-            too_large = texts[values.index(max(values))]
-            raise ValueError(f"{too_large} is too large; pixels are in 0 to 1")
-        return texts
-
 
 class Execution(Section):
-    """How jobs run. Nothing here may change a number, so nothing here makes a result stale."""
+    """How jobs run. What is asked stays the same, so nothing here makes a result stale."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Positive = 1
@@ -94,12 +89,15 @@ class Execution(Section):
 
 
 class Experiment(Section):
-    """A whole config. Results stand in `results/<name>/`."""
+    """A whole config. Results stand in `results/<name>/`.
+
+    `reading.read_experiment` also checks that no seed, name or epsilon is written twice.
+    """
 
     name: Name
-    seeds: Annotated[tuple[Seed, ...], NotEmpty, EachOnce]
+    seeds: Annotated[tuple[Seed, ...], NotEmpty]
     data: Data
     training: Training
-    models: Annotated[tuple[ModelEntry, ...], NotEmpty, EachOnce]
-    attacks: Annotated[tuple[Pgd, ...], NotEmpty, EachOnce]
+    models: Annotated[tuple[ModelEntry, ...], NotEmpty]
+    attacks: Annotated[tuple[Pgd, ...], NotEmpty]
     execution: Execution = Execution()

@@ -17,16 +17,23 @@ from biorobust.stages import FIGURES, STAGES, TABLES
 def make_outline(experiment: Experiment, cache: Path) -> Outline:
     """Everything that the experiment's results depend on, as JSON-ready values.
 
-    `cache` is a file that remembers the hashes of the data source's files. Raises UserError where
-    the data source or a given weights file is missing.
+    `cache` is a file that remembers the hashes of the data source's files. Raises UserError with
+    one line for each thing that is missing: the data source's folder or files, weights files.
     """
     path = Path(experiment.data.path).expanduser() if experiment.data.path else None
+    missing = _missing_weights(experiment)
+    try:
+        source = source_fingerprint(experiment.data.source, path=path, cache=cache)
+    except UserError as error:
+        missing = [str(error), *missing]
+    if missing:
+        raise UserError("\n".join(missing))
     return {
         "experiment": experiment.name,
         "shard": {
             "code": code_digest(STAGES["shard"]),
             "config": experiment.data.model_dump(exclude={"path"}),
-            "source": source_fingerprint(experiment.data.source, path=path, cache=cache),
+            "source": source,
         },
         "models": [_model(experiment, entry) for entry in experiment.models],
         "attacks": [_attack(entry) for entry in experiment.attacks],
@@ -43,15 +50,12 @@ def _model(experiment: Experiment, entry: Any) -> dict[str, Any]:
         "model": entry.model_dump(exclude={"name", "weights"}),
         "image_size": experiment.data.image_size,
     }
-    seeds = list(experiment.seeds)
+    seeds = _seeds(experiment, entry)
     if entry.weights is None:
         config["training"] = experiment.training.model_dump(mode="json")
     else:
-        if "{seed}" not in entry.weights:
-            # The same weights under several seeds would pass for independent runs.
-            seeds = seeds[:1]
         config["weights_sha256"] = {
-            str(seed): _weights_sum(entry.name, weights_path(entry.weights, seed)) for seed in seeds
+            str(seed): sha256_of_file(weights_path(entry.weights, seed)) for seed in seeds
         }
     return {
         "name": entry.name,
@@ -69,10 +73,22 @@ def weights_path(template: str, seed: int) -> Path:
     return Path(template.replace("{seed}", str(seed))).expanduser()
 
 
-def _weights_sum(model: str, path: Path) -> str:
-    if not path.is_file():
-        raise UserError(f"models: {model!r} names weights {path}, and there is no such file")
-    return sha256_of_file(path)
+def _seeds(experiment: Experiment, entry: Any) -> list[int]:
+    if entry.weights is None or "{seed}" in entry.weights:
+        return list(experiment.seeds)
+    # The same weights under several seeds would pass for independent runs.
+    return [experiment.seeds[0]]
+
+
+def _missing_weights(experiment: Experiment) -> list[str]:
+    return [
+        f"models[{position}].weights: there is no file {path} (model {entry.name!r}, seed {seed}); "
+        "put it there, correct the path, or leave `weights` out to train the model"
+        for position, entry in enumerate(experiment.models)
+        if entry.weights is not None
+        for seed in _seeds(experiment, entry)
+        if not (path := weights_path(entry.weights, seed)).is_file()
+    ]
 
 
 def _attack(entry: Any) -> dict[str, Any]:

@@ -1,16 +1,20 @@
 """From raw YAML to a checked experiment, or to every mistake in it at once."""
 
 import difflib
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from biorobust.config.experiment import Experiment
+from biorobust.config.values import as_integer, as_number, as_written, repeated
 from biorobust.errors import UserError
 
 Raw = dict[str, Any]
 Location = tuple[int | str, ...]
+_T = TypeVar("_T")
 
 # What is allowed, by pydantic's type of error, in words for people who write YAML.
 _ALLOWED = {
@@ -21,7 +25,6 @@ _ALLOWED = {
     "literal_error": "{expected}",
     "model_attributes_type": "a section of `key: value` lines",
     "model_type": "a section of `key: value` lines",
-    "multiple_of": "a multiple of {multiple_of}",
     "string_type": "text, in quotes where it looks like something else",
     "too_long": "a list of {max_length} entries",
     "tuple_type": "a list, as in [a, b]",
@@ -34,6 +37,12 @@ def overlaid(merged: Raw, overlay: Raw) -> Raw:
     Snakemake merges maps key by key. That suits settings, but the default's limits must not
     reach another data set: an overlay that names a `source` replaces the whole data section.
     """
+    experiment = set(overlay) & {"seeds", "data", "training", "models", "attacks"}
+    if experiment and "name" not in overlay:
+        raise UserError(
+            f"the overlay changes {', '.join(sorted(experiment))} and gives no name of its own; "
+            "add name: <a new name>, or its results would replace the default experiment's"
+        )
     data = overlay.get("data")
     return {**merged, "data": data} if isinstance(data, dict) and "source" in data else merged
 
@@ -43,11 +52,48 @@ def read_experiment(raw: Any) -> Experiment:
 
     Raises UserError with one line for each mistake: where it is, what is there, what is allowed.
     """
+    repeats = list(_repeats(raw))
     try:
-        return Experiment.model_validate(raw)
+        experiment = Experiment.model_validate(raw)
     except ValidationError as error:
-        lines = [f"  {_explained(dict(problem))}" for problem in error.errors()]
+        mistakes = [_explained(dict(problem)) for problem in error.errors()] + repeats
+    else:
+        if not repeats:
+            return experiment
+        mistakes = repeats
+    lines = [f"  {mistake}" for mistake in mistakes]
     raise UserError("\n".join([f"the config has {len(lines)} mistake(s):", *lines]))
+
+
+def _repeats(raw: Any) -> Iterable[str]:
+    """What is written twice, told from the raw config: wrong entries beside it do not hide it."""
+    for seed in repeated(_read(as_integer, _list(raw, "seeds"))):
+        yield f"seeds: {seed} is written twice; each once"
+    for group in ("models", "attacks"):
+        names = [entry.get("name") for entry in _list(raw, group) if isinstance(entry, dict)]
+        for name in repeated(name for name in names if isinstance(name, str)):
+            yield f"{group}: {name!r} is written twice; each once"
+    for position, attack in enumerate(_list(raw, "attacks")):
+        pairs = _read(
+            lambda value: (as_number(value), as_written(value)), _list(attack, "epsilons")
+        )
+        for twice in repeated(number for number, _ in pairs):
+            same = " and ".join(text for number, text in pairs if number == twice)
+            yield f"attacks[{position}].epsilons: {same} are one value; each value once"
+
+
+def _list(section: Any, key: str) -> list[Any]:
+    value = section.get(key) if isinstance(section, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def _read(kind: Callable[[Any], _T], values: list[Any]) -> list[_T]:
+    """The values that are of this kind; each of the others is a mistake told elsewhere."""
+    found = []
+    for value in values:
+        with suppress(ValueError):
+            found.append(kind(value))
+    return found
 
 
 def _explained(problem: Raw) -> str:

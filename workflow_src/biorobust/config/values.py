@@ -1,4 +1,4 @@
-"""The kinds of values in a config: numbers however YAML spells them, names, lists without repeats.
+"""The kinds of values in a config: numbers however YAML spells them, names, lists.
 
 A message that begins with "must be" says what is allowed; `reading` puts place and value before it.
 """
@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}")
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+/\d+|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)", re.ASCII | re.IGNORECASE)
 
 
@@ -40,7 +41,13 @@ def as_number(value: Any) -> float:
     return number
 
 
-def _as_integer(value: Any) -> int:
+def as_integer(value: Any) -> int:
+    """A whole number, or text that spells one, as Snakemake's `--config` delivers lists.
+
+    Raises ValueError for anything else, booleans and 1.0 included.
+    """
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("must be a whole number")
     return value
@@ -61,10 +68,19 @@ def _as_name(value: Any) -> str:
     return value
 
 
-def _as_epsilon(value: Any) -> str:
-    if as_number(value) < 0:
-        raise ValueError("must be 0 or more")
-    return value.strip() if isinstance(value, str) else repr(value)
+def _as_epsilon(value: Any, info: ValidationInfo) -> str:
+    # Pixels are in 0 to 1, but a true L2 ball may be wider than one pixel's range. Beside a norm
+    # that is itself a mistake, the upper bound is unknown.
+    largest = 1 if info.data.get("norm") in ("linf", "rms") else math.inf
+    try:
+        possible = 0 <= as_number(value) <= largest
+    except ValueError:
+        possible = False
+    if not possible:
+        raise ValueError(
+            "must be a finite number from 0 to 1 (0 or more for l2), such as 0.01, 1e-3 or 8/255"
+        )
+    return as_written(value)
 
 
 def _not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -73,10 +89,9 @@ def _not_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if twice := repeated(getattr(value, "name", value) for value in values):
-        raise ValueError(f"{twice[0]!r} is written twice; each once")
-    return values
+def as_written(value: Any) -> str:
+    """A number of the config, or text that spells one, as text."""
+    return value.strip() if isinstance(value, str) else repr(value)
 
 
 def repeated(values: Iterable[Any]) -> list[Any]:
@@ -85,12 +100,11 @@ def repeated(values: Iterable[Any]) -> list[Any]:
 
 
 Number = Annotated[float, BeforeValidator(as_number)]
-Integer = Annotated[int, BeforeValidator(_as_integer)]
+Integer = Annotated[int, BeforeValidator(as_integer)]
 Switch = Annotated[bool, BeforeValidator(_as_switch)]
 # Names become parts of file names.
 Name = Annotated[str, BeforeValidator(_as_name)]
-# The text of the config is kept: it names files and table columns.
+# The text of the config is kept: it names files and table columns. For fields after a `norm`.
 EpsilonText = Annotated[str, BeforeValidator(_as_epsilon)]
 # Not `min_length`: pydantic would also complain of an empty list where an entry is wrong.
 NotEmpty = AfterValidator(_not_empty)
-EachOnce = AfterValidator(_each_once)

@@ -22,12 +22,8 @@ from biorobust.jobs import orphan_mark
 from biorobust.planning import (
     Outline,
     Plan,
-    attack_jobs,
-    attack_record,
     plan_digest,
     planned_records,
-    training_jobs,
-    training_record,
 )
 
 # A dry run or a listing holds the lock for a moment; a run waits that long before it gives up.
@@ -82,8 +78,8 @@ def claim_folder(state: Path, *, keep: bool) -> FileLock | None:
     """Take the lock of a folder (Snakemake's state is in `state`), and clear what a kill left.
 
     With `keep`, the returned lock is held until the process ends; UserError is raised where
-    another run holds it. Without (a dry run), it is released at once, and a folder in use is left
-    alone.
+    another run holds it. Without (a dry run), nothing is changed but for the stale locks of a
+    killed run, which would keep Snakemake from looking.
     """
     state.mkdir(parents=True, exist_ok=True)
     lock = FileLock(state / "biorobust.lock")
@@ -99,15 +95,15 @@ def claim_folder(state: Path, *, keep: bool) -> FileLock | None:
                 f"another snakemake is at work in {state.parent.resolve()}; wait until it ends "
                 "(or stop it), then start again"
             ) from None
-    _clear_after_kill(state)
+    shutil.rmtree(state / "locks", ignore_errors=True)
     if not keep:
         lock.release()
         return None
+    _clear_after_kill(state)
     return lock
 
 
 def _clear_after_kill(state: Path) -> None:
-    shutil.rmtree(state / "locks", ignore_errors=True)
     for marker, output in _noted(state / "incomplete"):
         output.unlink(missing_ok=True)
         if output.suffix == ".json" and output.parent.is_dir():
@@ -130,28 +126,30 @@ def _noted(folder: Path) -> Iterator[tuple[Path, Path]]:
         yield marker, output
 
 
-def forget_hollow_records(folder: Path, outline: Outline) -> list[str]:
-    """Remove records whose files were deleted, so that they are made anew; one line for each."""
-    said = []
-    for record, file in _vouched(folder, outline):
-        if record.is_file() and not file.is_file():
-            record.unlink()
-            said.append(f"{file} is gone; it is made anew")
-    return said
+def hollow_records(folder: Path, outline: Outline) -> dict[Path, Path]:
+    """Records that vouch for a file which was deleted, each with the (first) file that is gone."""
+    hollow = {}
+    for path, plan in planned_records(outline):
+        record = folder / path
+        if record.is_file():
+            gone = [f for f in _vouched(record, plan["stage"]) if not f.is_file()]
+            if gone:
+                hollow[record] = gone[0]
+    return hollow
 
 
-def _vouched(folder: Path, outline: Outline) -> Iterator[tuple[Path, Path]]:
-    for split in ("train", "test"):
-        manifest = folder / "shards" / split / "manifest.json"
-        yield manifest, manifest.with_name("index.csv")
-        yield manifest, manifest.with_name("00000.npy")
-    for model, seed in training_jobs(outline):
-        record = folder / training_record(model, seed)
-        for name in ("weights.safetensors", "history.csv", "diagnostics.npz"):
-            yield record, record.with_name(name)
-    for job in attack_jobs(outline):
-        record = folder / attack_record(job)
-        yield record, record.with_suffix(".csv")
+def _vouched(record: Path, stage: str) -> list[Path]:
+    """The files beside a record. The many records are not read for it: their files are known."""
+    if stage == "attack":
+        return [record.with_suffix(".csv")]
+    if stage == "train":
+        names = ["weights.safetensors", "history.csv", "diagnostics.npz"]
+    else:
+        try:
+            names = list(read_json(record)["outputs"])
+        except (UserError, KeyError, TypeError):
+            names = []
+    return [record.with_name(name) for name in names]
 
 
 def refuse_strangers(folder: Path, outline: Outline, state: Path, snakemake: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from biorobust.errors import UserError
 
@@ -56,10 +56,18 @@ def decode(file: Path | BinaryIO) -> np.ndarray:
     except Exception as error:
         # Pillow's plugins raise whatever their parsing trips over: OSError, SyntaxError,
         # ValueError, struct.error, zlib.error, IndexError and more.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CorruptImage(
-            f"{name} is not an intact PNG or JPEG image ({reason}); replace or remove it"
+            f"{name} is neither an intact PNG nor an intact JPEG image{_reason(error)}; "
+            "replace or remove it"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What Pillow says to people; its words for an unknown format only name a Python object."""
+    readable = isinstance(error, OSError | SyntaxError | Image.DecompressionBombError)
+    if not readable or isinstance(error, UnidentifiedImageError) or not str(error):
+        return ""
+    return f" ({str(error).splitlines()[0]})"
 
 
 def _content(path: Path) -> bytes:

@@ -98,11 +98,12 @@ class Shards:
         return out
 
 
-def open_shards(folder: Path) -> Shards:
+def open_shards(folder: Path | str) -> Shards:
     """Open a split's folder by memory map, without reading or checking pixels.
 
     Raises UserError where a file is missing, or an array does not fit the index.
     """
+    folder = Path(folder)
     manifest = read_json(folder / MANIFEST)
     try:
         classes = list(manifest["classes"])

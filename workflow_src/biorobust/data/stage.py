@@ -48,6 +48,12 @@ def run(job: Job, inputs: Inputs) -> Result:
 def _write_split(job: Job, source: Source, split: Split) -> tuple[dict[str, str], dict[str, Any]]:
     skipped: list[str] = []
     per_class: Counter[str] = Counter()
+    ignored = source.ignored.get(split, 0)
+    if ignored:
+        job.say(
+            f"{split} split: ignored {ignored} files or folders that are no png, jpg or jpeg "
+            "directly in a class folder"
+        )
     sums = write_shards(
         job.records[split].parent,
         _examples(job, source, split, skipped, per_class),
@@ -65,6 +71,7 @@ def _write_split(job: Job, source: Source, split: Split) -> tuple[dict[str, str]
         "images": per_class.total(),
         "images_per_class": dict(per_class),
         "skipped": skipped,
+        "ignored": ignored,
     }
     return sums, facts
 

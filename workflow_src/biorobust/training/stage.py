@@ -8,6 +8,7 @@ import io
 import logging
 import sys
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def run(job: Job, inputs: Inputs) -> Result:
         "image_size": shards.image_size,
     }
     module: TrainingModule | None = None
-    measured: dict[str, Any] = {}
+    measured: dict[str, Any] = {"device": device.type}
     torch.manual_seed(config["seed"])
     options = {key: value for key, value in config["model"].items() if key != "kind"}
     model = build_model(
@@ -84,7 +85,7 @@ def run(job: Job, inputs: Inputs) -> Result:
             shards, seed=config["seed"], batch_size=config["training"]["batch_size"]
         )
         module = TrainingModule(model, batches, config["training"], config["seed"])
-        measured = _fit(job, module, device)
+        measured |= _fit(job, module, device)
     del inputs
     outputs = _write(job.folder, model, module)
     return Result({"training": outputs}, {"training": facts}, measured)
@@ -141,10 +142,36 @@ def _take_over(model: ImageClassifier, path: Path, expected: str) -> None:
     if not path.is_file() or sha256_of_file(path) != expected:
         raise UserError(f"{path} changed after this job was planned; start snakemake again")
     try:
-        model.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{path} does not fit the model that names it: {reason}") from error
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise UserError(
+            f"{path} is no intact safetensors file; give one that holds a model's state dict"
+        ) from error
+    if differences := _differences(weights, model.state_dict()):
+        raise UserError(
+            f"{path} does not fit the model that names it: {differences}; weights must come from "
+            "a model of the same kind and options, for as many classes and the same image size"
+        )
+    model.load_state_dict(weights)
+
+
+def _differences(given: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:
+    """How tensors differ from those wanted in names and shapes, in a few words; "" if they fit."""
+    found = {
+        "missing": [name for name in wanted if name not in given],
+        "unexpected": [name for name in given if name not in wanted],
+        "wrongly shaped": [
+            f"{name} {list(given[name].shape)} for {list(tensor.shape)}"
+            for name, tensor in wanted.items()
+            if name in given and given[name].shape != tensor.shape
+        ],
+    }
+    return "; ".join(f"{what} {_first_few(names)}" for what, names in found.items() if names)
+
+
+def _first_few(names: Sequence[str], few: int = 2) -> str:
+    more = f" and {len(names) - few} more" if len(names) > few else ""
+    return ", ".join(names[:few]) + more
 
 
 def _write(folder: Path, model: ImageClassifier, module: TrainingModule | None) -> dict[str, str]:

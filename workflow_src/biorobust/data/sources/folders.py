@@ -1,6 +1,7 @@
 """Folders of image files, one folder a class: one's own images, ILSVRC2012, Imagenette."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -44,11 +45,15 @@ _IMAGENETTE_FOLDER = "imagenette2-320"
 
 @dataclass(frozen=True)
 class _Tree:
-    """Image files under `root`: their names relative to it, and their labels, for each split."""
+    """Image files under `root`: their names relative to it, and their labels, for each split.
+
+    `ignored` counts what lies beside them, hidden files apart; a nested folder counts once.
+    """
 
     root: Path
     classes: tuple[str, ...]
     names: dict[Split, list[tuple[str, int]]]
+    ignored: Counter[Split]
 
     def source(self) -> Source:
         return Source(
@@ -59,23 +64,27 @@ class _Tree:
                 ]
                 for split, names in self.names.items()
             },
+            dict(self.ignored),
         )
 
     def files(self) -> dict[str, Path]:
         return {name: self.root / name for names in self.names.values() for name, _ in names}
 
 
-def _visible(folder: Path, source: str, *, folders: bool) -> list[str]:
-    """Sorted names of the folders, or else of the image files, in `folder`, without hidden ones."""
+def _visible(folder: Path, source: str, *, folders: bool) -> tuple[list[str], int]:
+    """Sorted names of the folders, or else of the image files, in `folder`, and how many others.
+
+    Hidden files and folders are neither named nor counted.
+    """
     try:
         with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
             names = [
                 entry.name
-                for entry in entries
+                for entry in visible
                 # A dangling link counts as a file, so that its image is missed and not skipped.
                 if entry.is_dir() == folders
                 and (folders or entry.name.lower().endswith(_EXTENSIONS))
-                and not entry.name.startswith(".")
             ]
     except OSError as error:
         raise UserError(
@@ -88,31 +97,30 @@ def _visible(folder: Path, source: str, *, folders: bool) -> list[str]:
                 f"data source {source}: the name {name!r} in {folder} has a character that cannot "
                 "be printed; rename it"
             )
-    return sorted(names)
+    return sorted(names), len(visible) - len(names)
 
 
 def _names(
     root: Path, source: str, folders: Sequence[str], splits: Mapping[Split, str]
-) -> dict[Split, list[tuple[str, int]]]:
+) -> tuple[dict[Split, list[tuple[str, int]]], Counter[Split]]:
     names: dict[Split, list[tuple[str, int]]] = {}
+    ignored: Counter[Split] = Counter()
     empty = []
     for split, split_folder in splits.items():
         names[split] = []
         for label, folder in enumerate(folders):
             relative = f"{split_folder}/{folder}"
-            images = [
-                (f"{relative}/{name}", label)
-                for name in _visible(root / relative, source, folders=False)
-            ]
+            images, others = _visible(root / relative, source, folders=False)
             if not images:
                 empty.append(relative)
-            names[split] += images
+            names[split] += [(f"{relative}/{name}", label) for name in images]
+            ignored[split] += others
     if empty:
         raise UserError(
             f"data source {source}: no image (png, jpg, jpeg) under {root} in {', '.join(empty)}; "
             "add images or remove the class"
         )
-    return names
+    return names, ignored
 
 
 def _required(path: Path | None, source: str, layout: str) -> Path:
@@ -134,7 +142,8 @@ def _image_folder(path: Path | None) -> _Tree:
             f"data source imagefolder: {root} has no {' and no '.join(missing)} folder; "
             f"it should hold {layout}"
         )
-    train, test = (_visible(root / name, "imagefolder", folders=True) for name in ("train", "test"))
+    train, loose_train = _visible(root / "train", "imagefolder", folders=True)
+    test, loose_test = _visible(root / "test", "imagefolder", folders=True)
     if train != test:
         only = [f"train/{name}" for name in train if name not in test]
         only += [f"test/{name}" for name in test if name not in train]
@@ -147,8 +156,9 @@ def _image_folder(path: Path | None) -> _Tree:
             f"data source imagefolder: {root} has {len(train)} class folder(s); "
             "a classifier needs at least two"
         )
-    names = _names(root, "imagefolder", train, {"train": "train", "test": "test"})
-    return _Tree(root, tuple(train), names)
+    names, ignored = _names(root, "imagefolder", train, {"train": "train", "test": "test"})
+    ignored.update({"train": loose_train, "test": loose_test})
+    return _Tree(root, tuple(train), names, ignored)
 
 
 def _synset_tree(root: Path, source: str, synsets: Mapping[str, str]) -> _Tree:
@@ -160,8 +170,8 @@ def _synset_tree(root: Path, source: str, synsets: Mapping[str, str]) -> _Tree:
             "train/<synset>/ and val/<synset>/ (ILSVRC2012's flat val must be sorted into class "
             "folders first)"
         )
-    names = _names(root, source, list(synsets), {"train": "train", "test": "val"})
-    return _Tree(root, tuple(synsets.values()), names)
+    names, ignored = _names(root, source, list(synsets), {"train": "train", "test": "val"})
+    return _Tree(root, tuple(synsets.values()), names, ignored)
 
 
 def _imagenet10(path: Path | None) -> _Tree:

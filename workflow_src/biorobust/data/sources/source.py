@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -32,10 +32,15 @@ class Item:
 
 @dataclass(frozen=True)
 class Source:
-    """The classes of a data set, in label order, and its images in a reproducible order."""
+    """The classes of a data set, in label order, and its images in a reproducible order.
+
+    `ignored` counts the files and folders of a split that lie where its images do without being
+    taken for one; a split that is absent from it has none.
+    """
 
     classes: tuple[str, ...]
     splits: dict[Split, Sequence[Item]]
+    ignored: dict[Split, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
