@@ -1,6 +1,7 @@
 """The attack against its peers: time, passes and verdicts, on one trained model, in one run.
 
-    pip install --no-deps torchattacks==3.5.1 adversarial-robustness-toolbox==1.20.1 six
+    pip install --constraint requirements.lock --editable '.[bench]'
+    pip install --no-deps torchattacks==3.5.1
     python benchmarks/attacks.py results/fashion_mnist/models/standard/seed-0 \\
         --shards results/fashion_mnist/shards/test --epsilons 0.001 0.02 0.04 0.06 0.1
 
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from biorobust import load_model
 from biorobust.attacks import PGD
+from biorobust.attacks.engine import Images
 from biorobust.data.batches import to_pixels
 from biorobust.data.shards import open_shards
 
@@ -174,8 +176,6 @@ def lower_bound(setting: Setting) -> tuple[float, float]:
     """
     victim = foolbox.PyTorchModel(setting.model, bounds=(0, 1), device="cpu")
     attack = PGD("linf", steps=STEPS, batch_size=setting.batch_size)
-    from biorobust.attacks.engine import Images
-
     count = len(setting.labels)
     ladder = torch.tensor(sorted(setting.epsilons)).expand(count, -1)
     whole = Images(torch.arange(count), setting.images, setting.labels, ladder)
@@ -226,8 +226,6 @@ def main() -> None:
     for name, times in seconds.items():
         ratios = [t / o for t, o in zip(times, seconds["biorobust"], strict=True)]
         accuracy = " ".join(f"{100 * (1 - v.double().mean().item()):.1f}" for v in verdicts[name])
-        differing = [
-            int((a != b).sum()) for a, b in zip(closed[name], closed["biorobust"], strict=False)
         ]
         print(
             f"{name} | {statistics.median(times):.2f} | {statistics.median(ratios):.2f} "

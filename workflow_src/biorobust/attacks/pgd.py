@@ -44,6 +44,9 @@ class PGD(FixedEpsilonAttack):
     sqrt(C * H * W)). `relative_step`: step size as a share of epsilon; 1/3 is the published one.
     `loss`: "cross_entropy" or "margin"; both keep their gradient where the model is very sure.
 
+    `batch_size`: images that go through the model at a time; late steps cost a full batch too, so
+    a few hundred images want a batch well below their number.
+
     Raises ValueError for an unknown norm or loss, steps below 1, other bounds or another kind of
     criterion.
     """
