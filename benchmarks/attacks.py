@@ -226,7 +226,7 @@ def main() -> None:
     for name, times in seconds.items():
         ratios = [t / o for t, o in zip(times, seconds["biorobust"], strict=True)]
         accuracy = " ".join(f"{100 * (1 - v.double().mean().item()):.1f}" for v in verdicts[name])
-        ]
+        differing = (closed[name] != closed["biorobust"]).sum(1).tolist()
         print(
             f"{name} | {statistics.median(times):.2f} | {statistics.median(ratios):.2f} "
             f"({min(ratios):.2f}-{max(ratios):.2f}) | {passes[name][0]:.1f} | "
