@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, softplus
 
 from biorobust.attacks import PGD
-from biorobust.attacks.engine import Finished, Images, cross_entropy_margin, margin
+from biorobust.attacks.engine import Finished, Images
+from biorobust.attacks.losses import cross_entropy_margin, margin
 from toy_attacks import CLASSES, MODELS, Toy, make_toy, reference_pgd
 
 
@@ -23,7 +24,7 @@ def stretches(
     toy: Toy, order: torch.Tensor, epsilons: torch.Tensor, length: int
 ) -> Iterator[Images]:
     for numbers in order.split(length):
-        yield Images(numbers, toy.images[numbers], toy.labels[numbers], epsilons[numbers])
+        yield Images(numbers, toy.images[numbers], toy.labels[numbers], epsilons[numbers, None])
 
 
 def attack(
@@ -128,7 +129,7 @@ def test_each_image_has_an_epsilon_of_its_own(toy: Toy) -> None:
 
 def test_an_empty_stream_gives_nothing() -> None:
     toy = make_toy("linear", 4)
-    empty = Images(torch.arange(0), toy.images[:0], toy.labels[:0], torch.zeros(0))
+    empty = Images(torch.arange(0), toy.images[:0], toy.labels[:0], torch.zeros(0, 1))
     for given_stretches in ([], [empty], [empty, empty]):
         finished = PGD().stream(toy.model, iter(given_stretches), batch_size=3)
         assert sum(len(part.numbers) for part in finished) == 0

@@ -2,26 +2,33 @@
 
 Judged as the thesis judges (§2.2, and the public code's Foolbox 2 attack): a misclassified image
 is not attacked; an image is broken by its first misclassified iterate, at which it leaves the
-batch; the perturbation is clipped around the original image and to [0, 1]. Freed places are
-filled from the stream, and places that stay free at its end are computed and ignored, so that an
-image's result does not depend on who else is left.
+batch; the perturbation is clipped around the original image and to [0, 1].
+
+An image climbs a ladder of epsilons, ascending, and leaves it where it is broken, since a larger
+ball of the same norm holds what broke it. What it costs: one forward and backward pass at the
+original, which serves every rung; then one each per step, but for a rung's last iterate, which is
+only judged. Freed places are filled at once, and places that stay free at the end are computed
+and ignored, so that an image's result does not depend on who else is left.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
+from biorobust.attacks.losses import Loss, cross_entropy_margin
 from biorobust.attacks.norms import Norm
 
 Logits = Callable[[Tensor], Tensor]
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Images:
-    """A stretch of the stream: numbers [n], images [n, C, H, W] in [0, 1], labels, epsilons [n]."""
+    """A stretch of the stream: numbers [n], images [n, C, H, W] in [0, 1], labels [n].
+
+    `epsilons` [n, K] are each image's ladder, ascending.
+    """
 
     numbers: Tensor
     images: Tensor
@@ -31,14 +38,16 @@ class Images:
 
 @dataclass(frozen=True)
 class Finished:
-    """Images that left the batch, all tensors [n, ...].
+    """Images that are done with a rung, all tensors [n, ...].
 
-    `iterates` are the returned images, `predictions` the model's on them and `losses` the
-    cross-entropy there; `steps` is how many steps led to them; `broken` is the verdict. For
+    `rungs` tells which, counted from 0; who is broken or was misclassified from the start climbs
+    no further. `iterates` are the returned images, `predictions` the model's on them and `losses`
+    the cross-entropy there; `steps` is how many steps led to them; `broken` is the verdict. For
     images that were misclassified from the start the iterate is the image, with 0 steps.
     """
 
     numbers: Tensor
+    rungs: Tensor
     originals: Tensor
     iterates: Tensor
     labels: Tensor
@@ -47,27 +56,6 @@ class Finished:
     losses: Tensor
     steps: Tensor
     broken: Tensor
-
-
-def cross_entropy_margin(logits: Tensor, classes: Tensor) -> Tensor:
-    """m = logsumexp of the other logits minus the class's own: [B, K], [B] -> [B].
-
-    The cross-entropy is softplus(m). It grows with m, so both have the same direction of
-    steepest growth, but m's gradient does not vanish when the model is sure of itself.
-    """
-    own = logits.gather(1, classes[:, None])
-    others = logits.scatter(1, classes[:, None], -torch.inf)
-    return others.logsumexp(1) - own[:, 0]
-
-
-def margin(logits: Tensor, classes: Tensor) -> Tensor:
-    """The largest other logit minus the class's own: [B, K], [B] -> [B]."""
-    own = logits.gather(1, classes[:, None])
-    others = logits.scatter(1, classes[:, None], -torch.inf)
-    return others.amax(1) - own[:, 0]
-
-
-LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy_margin, "margin": margin}
 
 
 @dataclass(frozen=True)
@@ -90,130 +78,193 @@ class Settings:
         return self.steps + self.random_start
 
 
-class _Places:
-    """The batch: one image a place, with its state; free places hold copies of the first image."""
+@dataclass(frozen=True)
+class _Rows:
+    """Images on their way, all tensors [n, ...]; `directions` are those at the originals."""
 
-    def __init__(self, first: Images, size: int) -> None:
-        self.originals = first.images[:1].repeat(size, 1, 1, 1)
-        self.iterates = self.originals.clone()
-        self.labels = first.labels[:1].repeat(size)
-        self.epsilons = first.epsilons[:1].repeat(size)
-        self.numbers = first.numbers[:1].repeat(size)
-        self.steps = torch.zeros_like(self.numbers)
-        self.clean = torch.zeros_like(self.labels)
-        self.taken = torch.zeros(size, dtype=torch.bool, device=first.images.device)
+    numbers: Tensor
+    originals: Tensor
+    iterates: Tensor
+    directions: Tensor
+    labels: Tensor
+    epsilons: Tensor
+    rungs: Tensor
+    steps: Tensor
+    clean: Tensor
 
-    def put(self, images: Images) -> None:
-        places = (~self.taken).nonzero()[: len(images.numbers), 0]
-        self.originals[places] = images.images
-        self.iterates[places] = images.images
-        self.labels[places] = images.labels
-        self.epsilons[places] = images.epsilons
-        self.numbers[places] = images.numbers
-        self.steps[places] = 0
-        self.taken[places] = True
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def at(self, chosen: Tensor | slice) -> "_Rows":
+        return _Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def changed(self, **values: Tensor) -> "_Rows":
+        return _Rows(*(values.get(f.name, getattr(self, f.name)) for f in fields(self)))
+
+    @property
+    def radii(self) -> Tensor:
+        """Each image's present epsilon: [n]."""
+        return self.epsilons.gather(1, self.rungs[:, None])[:, 0]
 
 
-class _Stream:
-    """Hands out images a few at a time from an iterator of stretches of any length."""
+def _joined(parts: list[_Rows]) -> _Rows:
+    if len(parts) == 1:
+        return parts[0]
+    return _Rows(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(_Rows)))
+
+
+def _rows(images: Images) -> _Rows:
+    zeros = torch.zeros_like(images.numbers)
+    return _Rows(
+        numbers=images.numbers,
+        originals=images.images,
+        iterates=images.images,
+        directions=images.images,
+        labels=images.labels,
+        epsilons=images.epsilons,
+        rungs=zeros,
+        steps=zeros,
+        clean=images.labels,
+    )
+
+
+class _Queue:
+    """Hands out rows a few at a time: those put back first, then the stream's."""
 
     def __init__(self, stretches: Iterator[Images]) -> None:
         self._stretches = stretches
-        self._rest: Images | None = next(stretches, None)
+        self._parts: list[_Rows] = []
 
-    @property
-    def head(self) -> Images | None:
-        return self._rest
+    def put(self, rows: _Rows) -> None:
+        if len(rows):
+            self._parts.append(rows)
 
-    def take(self, count: int) -> Images | None:
-        if self._rest is None or count == 0:
-            return None
-        have = len(self._rest.numbers)
-        taken = _slice(self._rest, slice(0, min(count, have)))
-        self._rest = (
-            _slice(self._rest, slice(count, have)) if count < have else next(self._stretches, None)
-        )
+    def take(self, count: int) -> list[_Rows]:
+        taken = []
+        while count > 0:
+            if not self._parts:
+                stretch = next(self._stretches, None)
+                if stretch is None:
+                    break
+                self.put(_rows(stretch))
+                continue
+            part = self._parts.pop()
+            taken.append(part.at(slice(0, count)))
+            self.put(part.at(slice(count, None)))
+            count -= len(taken[-1])
         return taken
-
-
-def _slice(images: Images, part: slice) -> Images:
-    return Images(
-        images.numbers[part], images.images[part], images.labels[part], images.epsilons[part]
-    )
 
 
 def attack_stream(
     logits_of: Logits, stretches: Iterator[Images], settings: Settings, batch_size: int
 ) -> Iterator[Finished]:
-    """Attack every image of the stream; yields images as they finish, in no fixed order.
+    """Attack every image of the stream; yields each rung of each image once, in no fixed order.
 
     `logits_of` maps [B, C, H, W] to [B, K]. In a targeted attack `labels` are the wanted classes,
     every image is attacked, and `broken` means that the wanted class was reached.
     """
-    stream = _Stream(stretches)
-    if stream.head is None:
-        return
-    places = _Places(stream.head, batch_size)
+    queue = _Queue(stretches)
+    moving: list[_Rows] = []
+    arrived: list[_Rows] = []  # at a rung's last iterate, which needs no gradient
     while True:
-        while (free := int((~places.taken).sum())) and (images := stream.take(free)):
-            places.put(images)
-        if not places.taken.any():
+        moving += queue.take(batch_size - _count(moving))
+        if _count(arrived) >= batch_size or (arrived and not moving):
+            rows = _joined(arrived)
+            rows, rest = rows.at(slice(batch_size)), rows.at(slice(batch_size, None))
+            arrived = [rest] if len(rest) else []
+            with torch.no_grad():
+                logits = logits_of(_padded(rows.iterates, batch_size))[: len(rows)].float()
+            yield _finished(rows, logits, settings)
+            higher = _next_rung(rows.at(~_reached(rows, logits, settings)))
+            on = _advanced(higher, higher.directions, settings)
+        elif moving:
+            rows = _joined(moving)
+            moving = []
+            logits, directions = _logits_and_directions(logits_of, rows, settings, batch_size)
+            rows = _first_seen(rows, logits, directions)
+            reached = _reached(rows, logits, settings)
+            if reached.any():
+                yield _finished(rows.at(reached), logits[reached], settings)
+            on = _advanced(rows.at(~reached), directions[~reached], settings)
+        else:
             return
-        logits, gradient = _logits_and_gradient(logits_of, places, settings)
-        predictions = logits.argmax(1)
-        reached = (predictions == places.labels) == settings.targeted
-        fresh = places.steps == 0
-        places.clean = torch.where(fresh, predictions, places.clean)
-        done = places.taken & (reached | (places.steps >= settings.last_step))
-        if done.any():
-            yield _finish(places, done, logits, predictions, reached, settings)
-            places.taken &= ~done
-        _step(places, gradient, settings, fresh)
+        last = on.steps >= settings.last_step
+        arrived += [part for part in [on.at(last)] if len(part)]
+        queue.put(on.at(~last))
 
 
-def _logits_and_gradient(
-    logits_of: Logits, places: _Places, settings: Settings
+def _count(parts: list[_Rows]) -> int:
+    return sum(map(len, parts))
+
+
+def _padded(iterates: Tensor, size: int) -> Tensor:
+    """A batch of always the same size: free places hold copies of the first image."""
+    free = size - len(iterates)
+    return torch.cat([iterates, iterates[:1].expand(free, -1, -1, -1)]) if free else iterates
+
+
+def _logits_and_directions(
+    logits_of: Logits, rows: _Rows, settings: Settings, batch_size: int
 ) -> tuple[Tensor, Tensor]:
-    """Logits in float32 and the gradient of the loss in the pixels alone."""
-    iterates = places.iterates.detach().requires_grad_()
+    """Logits in float32, and the direction of the step, from the gradient in the pixels alone."""
+    pixels = _padded(rows.iterates, batch_size).detach().requires_grad_()
+    labels = torch.cat([rows.labels, rows.labels[:1].expand(batch_size - len(rows))])
     with torch.enable_grad():
-        logits = logits_of(iterates).float()
-        loss = settings.loss(logits, places.labels).sum()
-        (gradient,) = torch.autograd.grad(loss, iterates)
-    return logits.detach(), gradient
+        logits = logits_of(pixels).float()
+        (gradient,) = torch.autograd.grad(settings.loss(logits, labels).sum(), pixels)
+    here = slice(len(rows))
+    return logits.detach()[here], settings.norm.direction(gradient[here])
 
 
-def _finish(
-    places: _Places,
-    done: Tensor,
-    logits: Tensor,
-    predictions: Tensor,
-    reached: Tensor,
-    settings: Settings,
-) -> Finished:
-    attacked = places.steps > 0
-    losses = torch.nn.functional.softplus(cross_entropy_margin(logits, places.labels))
-    return Finished(
-        numbers=places.numbers[done],
-        originals=places.originals[done],
-        iterates=places.iterates[done],
-        labels=places.labels[done],
-        clean_predictions=places.clean[done],
-        predictions=predictions[done],
-        losses=losses[done],
-        steps=places.steps[done],
-        broken=(reached & (attacked | settings.targeted))[done],
+def _first_seen(rows: _Rows, logits: Tensor, directions: Tensor) -> _Rows:
+    """Keep what the original image gave: every rung starts from it."""
+    fresh = rows.steps == 0
+    return rows.changed(
+        clean=torch.where(fresh, logits.argmax(1), rows.clean),
+        directions=torch.where(_wide(fresh), directions, rows.directions),
     )
 
 
-def _step(places: _Places, gradient: Tensor, settings: Settings, fresh: Tensor) -> None:
-    norm, epsilons = settings.norm, places.epsilons
+def _reached(rows: _Rows, logits: Tensor, settings: Settings) -> Tensor:
+    return (logits.argmax(1) == rows.labels) == settings.targeted
+
+
+def _next_rung(rows: _Rows) -> _Rows:
+    """Those that have a larger epsilon left, back at their originals."""
+    rows = rows.at(rows.rungs + 1 < rows.epsilons.shape[1])
+    return rows.changed(
+        rungs=rows.rungs + 1, steps=torch.zeros_like(rows.steps), iterates=rows.originals
+    )
+
+
+def _finished(rows: _Rows, logits: Tensor, settings: Settings) -> Finished:
+    losses = torch.nn.functional.softplus(cross_entropy_margin(logits, rows.labels))
+    attacked = (rows.steps > 0) | settings.targeted
+    return Finished(
+        numbers=rows.numbers,
+        rungs=rows.rungs,
+        originals=rows.originals,
+        iterates=rows.iterates,
+        labels=rows.labels,
+        clean_predictions=rows.clean,
+        predictions=logits.argmax(1),
+        losses=losses,
+        steps=rows.steps,
+        broken=_reached(rows, logits, settings) & attacked,
+    )
+
+
+def _advanced(rows: _Rows, directions: Tensor, settings: Settings) -> _Rows:
+    """The rows one step further along their directions, back inside ball and pixel range."""
+    norm, radii = settings.norm, rows.radii
     sign = -1.0 if settings.targeted else 1.0
-    stepsizes = (sign * settings.relative_step * epsilons)[:, None, None, None]
-    moved = places.iterates + stepsizes * norm.direction(gradient)
+    moved = rows.iterates + _wide(sign * settings.relative_step * radii) * directions
     if settings.random_start:
-        started = places.originals + norm.random_start(places.originals, epsilons)
-        moved = torch.where(fresh[:, None, None, None], started, moved)
-    inside = places.originals + norm.project(moved - places.originals, epsilons)
-    places.iterates = inside.clamp(0, 1)
-    places.steps = places.steps + 1
+        started = rows.originals + norm.random_start(rows.originals, radii)
+        moved = torch.where(_wide(rows.steps == 0), started, moved)
+    inside = rows.originals + norm.project(moved - rows.originals, radii)
+    return rows.changed(iterates=inside.clamp(0, 1), steps=rows.steps + 1)
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values[:, None, None, None]

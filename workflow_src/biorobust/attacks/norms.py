@@ -65,7 +65,7 @@ class L2(Norm):
         return perturbation * _per_image((epsilon / size).clamp(max=1))
 
     def random_start(self, like: Tensor, epsilon: Tensor) -> Tensor:
-        dimensions = like[0].numel()
+        dimensions = like.shape[1:].numel()
         direction = self.direction(torch.randn_like(like))
         radius = torch.rand(len(like), device=like.device) ** (1 / dimensions)
         return direction * _per_image(radius * epsilon)
@@ -78,7 +78,7 @@ class Rms(L2):
     """
 
     def size(self, perturbation: Tensor) -> Tensor:
-        return super().size(perturbation) / math.sqrt(perturbation[0].numel())
+        return super().size(perturbation) / math.sqrt(perturbation.shape[1:].numel())
 
 
 NORMS: dict[str, Norm] = {"linf": Linf(), "l2": L2(), "rms": Rms()}

@@ -1,6 +1,6 @@
 """`PGD`: the engine as a Foolbox attack."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import eagerpy as ep
@@ -10,7 +10,8 @@ from foolbox.attacks.base import FixedEpsilonAttack, get_criterion, raise_if_kwa
 from foolbox.criteria import Misclassification, TargetedMisclassification
 from foolbox.distances import Distance, l2, linf
 
-from biorobust.attacks.engine import LOSSES, Finished, Images, Settings, attack_stream
+from biorobust.attacks.engine import Finished, Images, Settings, attack_stream
+from biorobust.attacks.losses import LOSSES
 from biorobust.attacks.norms import NORMS
 
 
@@ -43,6 +44,9 @@ class PGD(FixedEpsilonAttack):
     sqrt(C * H * W)). `relative_step`: step size as a share of epsilon; 1/3 is the published one.
     `loss`: "cross_entropy" or "margin"; both keep their gradient where the model is very sure.
 
+    `batch_size`: images that go through the model at a time; late steps cost a full batch too, so
+    a few hundred images want a batch well below their number.
+
     Raises ValueError for an unknown norm or loss, steps below 1, other bounds or another kind of
     criterion.
     """
@@ -55,7 +59,7 @@ class PGD(FixedEpsilonAttack):
         relative_step: float = 1 / 3,
         loss: str = "cross_entropy",
         random_start: bool = False,
-        batch_size: int | None = None,
+        batch_size: int = 64,
     ) -> None:
         if norm not in NORMS:
             raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}")
@@ -79,7 +83,7 @@ class PGD(FixedEpsilonAttack):
         batch_size: int,
         targeted: bool = False,
     ) -> Iterator[Finished]:
-        """Attack a stream of images with flat memory; each comes back once, in no fixed order."""
+        """Attack a stream of images with flat memory; yields each rung of each image once."""
         settings = Settings(
             norm=NORMS[self.norm],
             steps=self.steps,
@@ -89,6 +93,32 @@ class PGD(FixedEpsilonAttack):
             targeted=targeted,
         )
         return attack_stream(model, stretches, settings, batch_size)
+
+    def __call__(  # type: ignore[misc]  # Foolbox's is final for type checkers alone
+        self,
+        model: foolbox.models.Model,
+        inputs: Any,
+        criterion: Any,
+        *,
+        epsilons: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """Attack under one epsilon or several; what breaks an image serves all larger epsilons.
+
+        Returns, as every Foolbox attack does, raw images, clipped images and success: for a list
+        of K epsilons two lists of K batches and a boolean [K, B], else two batches and a [B]. Raw
+        and clipped images are the same, since the iterates never leave the ball, and success is
+        the verdict on just these images; misclassified images count as successes, unchanged.
+        """
+        raise_if_kwargs(kwargs)
+        ladder = list(epsilons) if isinstance(epsilons, Iterable) else [epsilons]
+        images, restore = ep.astensor_(inputs)
+        found, success = self._climb(model, images.raw, criterion, ladder)
+        batches = [restore(ep.astensor(batch)) for batch in found]
+        verdicts = restore(ep.astensor(success))
+        if isinstance(epsilons, Iterable):
+            return batches, list(batches), verdicts
+        return batches[0], batches[0], verdicts[0]
 
     def run(
         self,
@@ -100,24 +130,41 @@ class PGD(FixedEpsilonAttack):
         **kwargs: Any,
     ) -> Any:
         """Foolbox's hook: the returned iterate of each image, [B, C, H, W]."""
-        raise_if_kwargs(kwargs)
+        return self(model, inputs, criterion, epsilons=epsilon, **kwargs)[0]
+
+    def _climb(
+        self, model: foolbox.models.Model, images: torch.Tensor, criterion: Any, ladder: list[float]
+    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Returned iterates (K times [B, C, H, W]) and success [K, B], in the order of `ladder`."""
         if tuple(model.bounds) != (0, 1):
             raise ValueError(f"the model's bounds must be (0, 1), not {tuple(model.bounds)}")
-        images, restore = ep.astensor_(inputs)
-        criterion = get_criterion(criterion)
-        if isinstance(criterion, Misclassification):
-            classes, targeted = criterion.labels, False
-        elif isinstance(criterion, TargetedMisclassification):
-            classes, targeted = criterion.target_classes, True
-        else:
-            raise ValueError("the criterion must be Misclassification or TargetedMisclassification")
-        found = images.raw.detach().clone()
-        numbers = torch.arange(len(found), device=found.device)
-        epsilons = torch.full((len(found),), float(epsilon), device=found.device)
-        whole = Images(numbers, images.raw.detach(), classes.raw, epsilons)
-        finished = self.stream(
-            model, iter([whole]), batch_size=self.batch_size or len(found), targeted=targeted
-        )
-        for part in finished:
-            found[part.numbers] = part.iterates
-        return restore(ep.astensor(found))
+        classes, targeted = _classes_of(criterion)
+        ascending = sorted(range(len(ladder)), key=lambda place: ladder[place])
+        sizes = torch.tensor([float(ladder[place]) for place in ascending], device=images.device)
+        numbers = torch.arange(len(images), device=images.device)
+        whole = Images(numbers, images.detach(), classes, sizes.expand(len(images), -1))
+        found = [images.detach().clone() for _ in ladder]
+        success = torch.zeros(len(ladder), len(images), dtype=torch.bool, device=images.device)
+        for part in self.stream(
+            model,
+            iter([whole]),
+            batch_size=min(self.batch_size, max(1, len(images))),
+            targeted=targeted,
+        ):
+            adversarial = (part.predictions == part.labels) == targeted
+            for rung, place in enumerate(ascending):
+                # An adversarial image of this rung is one of every larger ball as well.
+                here = (part.rungs == rung) | (adversarial & (part.rungs < rung))
+                found[place][part.numbers[here]] = part.iterates[here]
+                success[place, part.numbers[here]] = adversarial[here]
+        return found, success
+
+
+def _classes_of(criterion: Any) -> tuple[torch.Tensor, bool]:
+    """The labels to leave, or the classes to reach and True. Raises ValueError for others."""
+    criterion = get_criterion(criterion)
+    if isinstance(criterion, Misclassification):
+        return criterion.labels.raw, False
+    if isinstance(criterion, TargetedMisclassification):
+        return criterion.target_classes.raw, True
+    raise ValueError("the criterion must be Misclassification or TargetedMisclassification")

@@ -86,7 +86,7 @@ def _stretches(
             torch.from_numpy(numbers).to(device),
             to_pixels(torch.from_numpy(shards.read(numbers)).to(device)),
             torch.from_numpy(shards.labels[numbers]).to(device),
-            torch.full((len(numbers),), epsilon, device=device),
+            torch.full((len(numbers), 1), epsilon, device=device),
         )
 
 
