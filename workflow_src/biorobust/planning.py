@@ -28,6 +28,10 @@ class AttackJob(NamedTuple):
     attack: str
     epsilon: str
 
+    def __str__(self) -> str:
+        """The job as messages name it."""
+        return f"{self.model} seed {self.seed}, {self.attack} at epsilon {self.epsilon}"
+
 
 def plan_digest(plan: Plan) -> str:
     """SHA-256 in hex that stands for everything in the plan, and through it for all its inputs."""

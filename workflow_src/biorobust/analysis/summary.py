@@ -1,6 +1,5 @@
 """From one row an image to one row an accuracy: read the collected results and sum them up."""
 
-from collections.abc import Iterator
 from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -10,6 +9,7 @@ import pandas as pd
 from biorobust.analysis.statistics import mean_and_deviation, wilson_interval
 from biorobust.errors import UserError
 from biorobust.files import read_json
+from biorobust.planning import AttackJob, attack_jobs
 
 CLEAN = "clean"
 
@@ -47,25 +47,12 @@ class Grid(TypedDict):
     attacks: list[Attack]
 
 
-class Job(NamedTuple):
-    """One attack on one trained model at one epsilon."""
-
-    model: str
-    seed: int
-    attack: str
-    epsilon: str
-
-    def __str__(self) -> str:
-        """The job as messages name it."""
-        return f"{self.model} seed {self.seed}, {self.attack} at epsilon {self.epsilon}"
-
-
 class Results(NamedTuple):
     """What the collect stage wrote: a row an image and job, the grid, and the gaps in it."""
 
     rows: pd.DataFrame
     grid: Grid
-    missing: list[Job]
+    missing: list[AttackJob]
     experiment: str
 
 
@@ -89,11 +76,11 @@ def read_results(directory: Path) -> Results:
     try:
         grid: Grid = record["grid"]
         missing = [
-            Job(gap["model"], gap["seed"], gap["attack"], gap["epsilon"])
+            AttackJob(gap["model"], gap["seed"], gap["attack"], gap["epsilon"])
             for gap in record["missing"]
         ]
         experiment = str(record["experiment"])
-        planned = set(_planned_jobs(grid))
+        planned = set(attack_jobs(dict(grid)))
     except (KeyError, TypeError) as error:
         place = directory / "results.json"
         raise UserError(f"{place} is not a record of results; delete it and run again") from error
@@ -138,9 +125,9 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     counted = rows[_JOB].assign(clean=survives, robust=survives & ~rows["broken"].astype(bool))
     counts = counted.groupby(_JOB, sort=False).sum().reset_index()
     clean: dict[tuple[str, int], int] = {}
-    robust: dict[Job, int] = {}
+    robust: dict[AttackJob, int] = {}
     for *key, clean_count, robust_count in counts.itertuples(index=False, name=None):
-        job = Job._make(key)
+        job = AttackJob._make(key)
         # The jobs of a seed agree on the clean predictions, so that any of them speaks for all.
         clean[job.model, job.seed] = clean_count
         robust[job] = robust_count
@@ -152,7 +139,7 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
                 found = (
                     clean.get((model["name"], seed))
                     if text == CLEAN
-                    else robust.get(Job(model["name"], seed, attack["name"], text))
+                    else robust.get(AttackJob(model["name"], seed, attack["name"], text))
                     for seed in model["seeds"]
                 )
                 correct = tuple(count for count in found if count is not None)
@@ -180,10 +167,10 @@ def check_agreement(rows: pd.DataFrame) -> None:
     All jobs must hold the same images, each once and with the same label; all jobs of one
     (model, seed) must hold the same clean predictions.
     """
-    test_set: tuple[Job, pd.DataFrame] | None = None
-    first_of_seed: dict[tuple[str, int], tuple[Job, pd.DataFrame]] = {}
+    test_set: tuple[AttackJob, pd.DataFrame] | None = None
+    first_of_seed: dict[tuple[str, int], tuple[AttackJob, pd.DataFrame]] = {}
     for key, group in rows[_COLUMNS].groupby(_JOB, sort=False):
-        job, frame = Job._make(key), group.sort_values("image", ignore_index=True)
+        job, frame = AttackJob._make(key), group.sort_values("image", ignore_index=True)
         if frame["image"].duplicated().any():
             raise UserError(f"{job}: an image occurs twice; delete this job's rows and run again")
         reference, expected = test_set = test_set or (job, frame)
@@ -202,17 +189,10 @@ def check_agreement(rows: pd.DataFrame) -> None:
             )
 
 
-def _planned_jobs(grid: Grid) -> Iterator[Job]:
-    for model in grid["models"]:
-        for seed in model["seeds"]:
-            for attack in grid["attacks"]:
-                for epsilon in attack["epsilons"]:
-                    yield Job(model["name"], seed, attack["name"], epsilon["text"])
-
-
-def _finished_jobs(rows: pd.DataFrame) -> set[Job]:
+def _finished_jobs(rows: pd.DataFrame) -> set[AttackJob]:
     return {
-        Job._make(key) for key in rows[_JOB].drop_duplicates().itertuples(index=False, name=None)
+        AttackJob._make(key)
+        for key in rows[_JOB].drop_duplicates().itertuples(index=False, name=None)
     }
 
 

@@ -238,7 +238,9 @@ def _next_rung(rows: _Rows) -> _Rows:
 
 
 def _finished(rows: _Rows, logits: Tensor, settings: Settings) -> Finished:
-    losses = torch.nn.functional.softplus(cross_entropy_margin(logits, rows.labels))
+    # Vectorised float32 rounds by an image's place in the batch; rounded from float64 it does not.
+    margins = cross_entropy_margin(logits.double(), rows.labels)
+    losses = torch.nn.functional.softplus(margins).float()
     attacked = (rows.steps > 0) | settings.targeted
     return Finished(
         numbers=rows.numbers,
