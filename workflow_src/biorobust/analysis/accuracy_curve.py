@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from biorobust.analysis.summary import CLEAN, Attack, Grid, read_results, summarise
-from biorobust.files import sha256_of_file, write_bytes
-from biorobust.jobs import Inputs, Job, Result
+from biorobust.files import write_bytes
+from biorobust.jobs import Inputs, Job, Result, files_written
 
 # Okabe and Ito's palette for all kinds of colour vision, without its yellow, which is too
 # faint for a line on white.
@@ -36,8 +36,7 @@ _METADATA: dict[str, dict[str, None]] = {
 def run(job: Job, inputs: Inputs) -> Result:
     """The figure stage: draw the figure beside the job's record."""
     del inputs
-    paths = draw_accuracy_curve(job.inputs["results"].parent, job.folder)
-    return Result({"figures": {path.name: sha256_of_file(path) for path in paths}}, {"figures": {}})
+    return files_written("figures", draw_accuracy_curve(job.inputs["results"].parent, job.folder))
 
 
 def draw_accuracy_curve(directory: Path, output: Path) -> list[Path]:

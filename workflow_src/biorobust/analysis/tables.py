@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from biorobust.analysis.summary import CLEAN, Attack, Grid, read_results, summarise
-from biorobust.files import sha256_of_file, write_text
-from biorobust.jobs import Inputs, Job, Result
+from biorobust.files import write_text
+from biorobust.jobs import Inputs, Job, Result, files_written
 
 NORM_NAMES = {"linf": "L∞", "l2": "L2", "rms": "root-mean-square"}
 
@@ -43,8 +43,7 @@ _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
 def run(job: Job, inputs: Inputs) -> Result:
     """The table stage: write every attack's table beside the job's record."""
     del inputs
-    paths = write_tables(job.inputs["results"].parent, job.folder)
-    return Result({"tables": {path.name: sha256_of_file(path) for path in paths}}, {"tables": {}})
+    return files_written("tables", write_tables(job.inputs["results"].parent, job.folder))
 
 
 def write_tables(directory: Path, output: Path) -> list[Path]:

@@ -1,0 +1,78 @@
+"""Small results as the collect stage writes them, for tables of numbers worked out by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from biorobust.analysis.summary import Grid
+
+FIVE = {"0.001": 0.001, "0.005": 0.005, "0.01": 0.01, "0.02": 0.02, "0.05": 0.05}
+VALUES = {**FIVE, "8/255": 8 / 255}
+
+
+def counted_job(
+    model: str, seed: int, attack: str, text: str, clean: int, robust: int
+) -> pd.DataFrame:
+    """Ten images of two classes: the first `clean` are right, the first `robust` survive."""
+    image = np.arange(10)
+    predictions = np.where(image < clean, image % 2, 1 - image % 2)
+    return pd.DataFrame(
+        {
+            "model": model,
+            "kind": "resnet",
+            "seed": seed,
+            "attack": attack,
+            "norm": "linf",
+            "epsilon": VALUES[text],
+            "epsilon_text": text,
+            "image": [f"{i:03d}" for i in image],
+            "label": image % 2,
+            "clean_prediction": predictions,
+            "adversarial_prediction": predictions,
+            # The raw verdict stays False: only the closed one counts.
+            "success": False,
+            "steps": 20,
+            "loss": 0.0,
+            "linf": 0.0,
+            "l2": 0.0,
+            "rms": 0.0,
+            "broken": (image >= robust) & (image < clean),
+        }
+    )
+
+
+def make_grid(models: dict[str, list[int]], attacks: dict[str, list[str]]) -> Grid:
+    return {
+        "models": [
+            {"name": name, "kind": "resnet", "seeds": seeds} for name, seeds in models.items()
+        ],
+        "attacks": [
+            {
+                "name": name,
+                "norm": "linf",
+                "epsilons": [{"text": text, "value": VALUES[text]} for text in texts],
+            }
+            for name, texts in attacks.items()
+        ],
+    }
+
+
+def write_results(folder: Path, rows: pd.DataFrame, grid: Grid) -> Path:
+    """The collect stage's two files; what the rows lack is listed as missing."""
+    done = set(zip(rows["model"], rows["seed"], rows["attack"], rows["epsilon_text"], strict=True))
+    missing = [
+        {"model": m["name"], "seed": seed, "attack": a["name"], "epsilon": e["text"]}
+        for m in grid["models"]
+        for seed in m["seeds"]
+        for a in grid["attacks"]
+        for e in a["epsilons"]
+        if (m["name"], seed, a["name"], e["text"]) not in done
+    ]
+    folder.mkdir(exist_ok=True)
+    rows.to_parquet(folder / "results.parquet")
+    record: dict[str, Any] = {"experiment": "small", "grid": grid, "missing": missing}
+    (folder / "results.json").write_text(json.dumps(record))
+    return folder
