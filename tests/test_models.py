@@ -28,6 +28,12 @@ VARIANTS = [
     ("parallel_transformers", {**SLIM, "localiser_width": 2, "shared_weights": True}),
     ("multi_gaze", {**SLIM, "localiser_width": 2, "localiser_stem_width": 2}),
     ("multi_gaze", {**SLIM, "localiser_backbone": "resnet20", "shared_weights": True}),
+    ("coarse_fixations", SLIM),
+    ("coarse_fixations", {**SLIM, "view": "upsampled"}),
+    ("coarse_fixations", {**SLIM, "view": "blurred", "branches": 2}),
+    ("cortical_fixations", SLIM),
+    ("cortical_fixations", {**SLIM, "freeze_widest": True, "auxiliary": False}),
+    ("cortical_fixations", {"backbone": "resnet20", "width": 4, "radii": [1, 2], "view_size": 15}),
 ]
 
 
@@ -96,8 +102,14 @@ def test_training_reaches_every_parameter_and_keeps_extra_loss_scalar(model):
 
 
 def test_the_extra_loss_is_the_penalty_of_the_backbone():
-    for kind in ("standard", "retinal_fixations"):
-        model = build(kind, {"backbone": "resnet20", "width": 4})
+    cortical = {"auxiliary": False, "radii": [1, 2]}
+    for kind, options in [
+        ("standard", {}),
+        ("retinal_fixations", {}),
+        ("coarse_fixations", {"branches": 2}),
+        ("cortical_fixations", cortical),
+    ]:
+        model = build(kind, {"backbone": "resnet20", "width": 4, **options})
         squares = sum(p.square().sum() for p in model.parameters() if p.ndim == 4)
         extra_loss = train_once(model, torch.rand(2, 3, 32, 32))[1]
         assert extra_loss.item() == pytest.approx(1e-4 * squares.item(), rel=1e-5)

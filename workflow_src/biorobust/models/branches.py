@@ -91,11 +91,8 @@ class Branches(nn.Module):
 
     def regularisation(self) -> Tensor:
         """The weight penalties of the networks, a scalar; a shared one counts once."""
-        total = next(self.parameters()).new_zeros(())
-        for part in self.modules():
-            if isinstance(part, Backbone):
-                total = total + part.regularisation()
-        return total
+        parts = [part for part in self.modules() if isinstance(part, Backbone)]
+        return torch.stack([part.regularisation() for part in parts]).sum()
 
 
 class BranchNorm2d(nn.BatchNorm2d):
