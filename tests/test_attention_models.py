@@ -10,7 +10,7 @@ from biorobust import build_model
 from biorobust.errors import UserError
 from biorobust.models.multi_gaze import initial_biases
 from biorobust.models.registry import model_class
-from biorobust.sampling import retinal_warp
+from biorobust.sampling import cortical_scales, retinal_warp
 from biorobust.sampling.affine import affine_warp
 
 SLIM = {"width": 2, "stem_width": 2, "localiser_width": 2, "batch_norm_momentum": 0.3}
@@ -39,16 +39,21 @@ def some_images(batch=3, size=32):
     return noise * torch.linspace(0.3, 1, batch)[:, None, None, None]
 
 
-# Parameters of ResNet-18 with 64 filters up to 512 features: 7x7 stem, four stages of two blocks,
-# a projection each; every convolution with bias and normalisation. Of ResNet-20 up to 64 features.
+# Parameters of ResNet-18 up to its features: 7x7 stem of 64 filters, four stages of two blocks, a
+# projection each; every convolution with bias and normalisation.
 def unit(inputs, outputs, kernel):
     return inputs * outputs * kernel**2 + outputs + 2 * outputs
 
 
-RESNET18 = unit(3, 64, 7) + sum(
-    unit(inputs, outputs, 3) + 3 * unit(outputs, outputs, 3) + unit(inputs, outputs, 1)
-    for inputs, outputs in [(64, 64), (64, 128), (128, 256), (256, 512)]
-)
+def resnet18(width):
+    outputs = [width, 2 * width, 4 * width, 8 * width]
+    return unit(3, 64, 7) + sum(
+        unit(before, after, 3) + 3 * unit(after, after, 3) + unit(before, after, 1)
+        for before, after in zip([64, *outputs[:3]], outputs, strict=True)
+    )
+
+
+RESNET18 = resnet18(64)
 RESNET20 = 273066 - 650  # the Keras example's count without its dense layer of ten classes
 
 
@@ -85,6 +90,13 @@ RESNET20 = 273066 - 650  # the Keras example's count without its dense layer of 
             {"shared_weights": True},
             2 * RESNET18 + 512 * 10 + 10 + 2560 * 10 + 10,
             22.4e6,
+        ),
+        (
+            # A network that sees cortical scales has 22.19 M up to its 1440 features.
+            "multi_gaze",
+            {"views": "cortical", "shared_weights": True},
+            RESNET18 + 512 * 10 + 10 + 4 * resnet18(45) + 5 * 1440 * 10 + 10,
+            None,
         ),
     ],
 )
@@ -170,6 +182,30 @@ def test_views_are_the_samplers_of_what_was_chosen():
         assert torch.allclose(views[branch], expected, atol=1e-6)
         expected = retinal_warp(images, gazes[:, branch], "bilinear")
         assert torch.allclose(glances[branch], expected, atol=1e-5)
+
+
+def test_cortical_views_are_the_scales_around_gazes_an_eighth_out():
+    """The localiser is taught through them as well."""
+    model, images = build("multi_gaze", views="cortical"), some_images()
+    gazes = model.gazes(images)
+    assert gazes[0].abs().amax().item() == pytest.approx(4 * math.tanh(0.5))
+    gazes, views = looking(model).gazes(images), model.views(images)
+    assert gazes.std(dim=0).max() > 0.02
+    assert views.shape == (5, 3, 4, 3, 4, 4)
+    for branch in range(5):
+        expected = torch.stack(cortical_scales(images, gazes[:, branch]), dim=1)
+        assert torch.allclose(views[branch], expected, atol=1e-5)
+    features = [
+        backbone.features(views[branch, :, scale])
+        for branch, network in enumerate(model.branches.networks)
+        for scale, backbone in enumerate(network.backbones)
+    ]
+    head = model.branches.head
+    expected = torch.cat(features, dim=1) @ head.weight.T + head.bias
+    logits = model(images)
+    assert torch.allclose(logits, expected, rtol=1e-4, atol=1e-5)
+    cross_entropy(logits, torch.tensor([0, 1, 2])).backward()
+    assert (model.localiser.dense.bias.grad.abs() > 0).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -28,6 +28,7 @@ VARIANTS = [
     ("parallel_transformers", {**SLIM, "localiser_width": 2, "shared_weights": True}),
     ("multi_gaze", {**SLIM, "localiser_width": 2, "localiser_stem_width": 2}),
     ("multi_gaze", {**SLIM, "localiser_backbone": "resnet20", "shared_weights": True}),
+    ("multi_gaze", {**SLIM, "localiser_width": 2, "views": "cortical", "branches": 2}),
     ("coarse_fixations", SLIM),
     ("coarse_fixations", {**SLIM, "view": "upsampled"}),
     ("coarse_fixations", {**SLIM, "view": "blurred", "branches": 2}),

@@ -24,6 +24,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"kind": "parallel_transformers", "localiser_width": 2, "shared_weights": True},
     {"kind": "multi_gaze", "localiser_width": 2, "gaze_regularisation": 0, "branches": 2},
     {"kind": "multi_gaze", "localiser_width": 2, "shared_weights": True},
+    {"kind": "multi_gaze", "localiser_width": 2, "shared_weights": True, "views": "cortical"},
 ]
 
 

@@ -153,9 +153,10 @@ class ParallelTransformers(_OnBranches):
 
 
 class MultiGaze(_OnBranches):
-    """Gazes that a network chooses, each a retinal view through a network."""
+    """Gazes that a network chooses, each a view through a network."""
 
     kind: Literal["multi_gaze"]
+    views: Literal["retinal", "cortical"] = "retinal"
     gaze_regularisation: Annotated[Number, Field(ge=0)] = 0.01
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from biorobust.models.resnet import Backbone, classification_head
+from biorobust.models.scales import ScaleNetworks
 
 COMBINATIONS = ("concatenated_features", "concatenated_logits", "averaged_logits")
 
@@ -33,7 +34,7 @@ class Branches(nn.Module):
 
     def __init__(
         self,
-        build: Callable[[], Backbone],
+        build: Callable[[], Backbone | ScaleNetworks],
         *,
         branches: int,
         shared_weights: bool,
@@ -72,10 +73,11 @@ class Branches(nn.Module):
             folded: Tensor = self.networks[0](views.flatten(0, 1))
             return folded.view(self.branches, -1, folded.shape[-1])
         # A loop, since the other ways lose where it matters. Time of a training step against the
-        # loop's, ResNet-18, k = 5, one thread, 32 images at N = 32: vmap over stacked parameters
-        # 0.63, 1.15, 1.10, 1.73 and grouped convolutions 0.49, 1.06, 1.75, 2.39 times for widths
-        # 4, 16, 32, 64; at N = 160 both 1.1 times for width 16 and more for 64. A folded batch
-        # of shared weights: a loop takes 1.1 to 1.5 times as long. benchmarks/branches.py
+        # loop's, ResNet-18, k = 5, one thread, 32 images at N = 32, widths 4, 16, 32, 64: vmap
+        # over stacked parameters 0.6, 1.1, 1.2, 1.8 times, grouped convolutions 0.5, 1.1, 1.6, 2.5
+        # times; 4 images at N = 160, widths 16, 64: 1.1, 1.25 and 1.05, 1.5 times. With shared
+        # weights a loop takes 1.1 to 1.5 times as long as the folded batch, and with ResNet-20 as
+        # long. See benchmarks/branches.py.
         return torch.stack(
             [network(view) for network, view in zip(self.networks, views, strict=True)]
         )
