@@ -76,8 +76,8 @@ class Branches(nn.Module):
         # loop's, ResNet-18, k = 5, one thread, 32 images at N = 32, widths 4, 16, 32, 64: vmap
         # over stacked parameters 0.6, 1.1, 1.2, 1.8 times, grouped convolutions 0.5, 1.1, 1.6, 2.5
         # times; 4 images at N = 160, widths 16, 64: 1.1, 1.25 and 1.05, 1.5 times. With shared
-        # weights a loop takes 1.1 to 1.5 times as long as the folded batch, and with ResNet-20 as
-        # long. See benchmarks/branches.py.
+        # weights a loop takes 1.1 to 1.5 times as long as the folded batch, and with ResNet-20,
+        # whose large activations then leave the cache, 0.85 to 1.2. See benchmarks/branches.py.
         return torch.stack(
             [network(view) for network, view in zip(self.networks, views, strict=True)]
         )
