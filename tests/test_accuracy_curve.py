@@ -42,7 +42,12 @@ def job(model: str, seed: int, attack: str, text: str, clean: int, robust: int) 
             "image": [f"{i}" for i in image],
             "label": image % 5,
             "clean_prediction": np.where(image < clean, image % 5, -1),
+            "adversarial_prediction": -1,
+            "success": (image >= robust) & (image < clean),
             "broken": (image >= robust) & (image < clean),
+            "linf": 0.0,
+            "l2": 0.0,
+            "rms": 0.0,
         }
     )
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biorobust.analysis.summary import read_results
-from biorobust.analysis.tables import display_width, escape_latex, escape_markdown, write_tables
+from biorobust.analysis.tables import write_tables
+from biorobust.analysis.typesetting import display_width, escape_latex, escape_markdown
 from biorobust.errors import UserError
 from small_results import FIVE, counted_job, make_grid, write_results
 
