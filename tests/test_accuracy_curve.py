@@ -187,6 +187,19 @@ def test_a_complete_figure_speaks_of_nothing_missing() -> None:
     assert "missing" not in note
 
 
+def test_an_attack_without_epsilons_has_no_panel() -> None:
+    grid = make_grid({"a": [0]}, ["pgd", "cw"])
+    grid["attacks"][1]["epsilons"] = [{"text": "minimal", "value": None}]
+    rows = [job("a", 0, "pgd", text, 9, 5) for text in EPSILONS]
+    minimal = job("a", 0, "cw", "minimal", 9, 1)
+    figure = accuracy_curve(summarise(pd.concat([*rows, minimal]), grid), grid, 5)
+    assert [axes.get_title() for axes in figure.axes] == ["pgd"]
+    grid["attacks"] = grid["attacks"][1:]
+    figure = accuracy_curve(summarise(minimal, grid), grid, 5)
+    assert not figure.axes
+    assert "see the figure survival" in figure.texts[0].get_text()
+
+
 @pytest.mark.parametrize(("models", "attacks"), [(1, 1), (4, 2), (20, 4)])
 def test_nothing_is_cut_or_covered(models: int, attacks: int) -> None:
     names = [f"multi_gaze_shared_weights_{i}" for i in range(models)]
