@@ -144,18 +144,25 @@ def test_sizes_that_tell_little_come_with_a_warning(
 
 
 def test_many_attacks_stand_in_several_parts(tmp_path: Path) -> None:
-    names = [f"attack-{i}" for i in range(6)]
-    grid = make_grid({"cnn": [0]}, {name: ["minimal"] for name in names})
-    rows = [sized_job("cnn", 0, name, "minimal", [0.01]) for name in names]
+    model, names = "parallel_transformers", [f"attack-{i}" for i in range(6)]
+    grid = make_grid({model: [0, 1]}, {name: ["minimal"] for name in names})
+    rows = [
+        sized_job(model, seed, name, "minimal", [0.004 + 0.001 * seed])
+        for seed in (0, 1)
+        for name in names
+    ]
     found = texts(write_results(tmp_path / "results", pd.concat(rows), grid))
     heads = [line for line in found[".txt"].split("\n") if line.startswith("L2 norm")]
     assert [head.split()[2:] for head in heads] == [
-        ["smallest", "over", "attacks", *names[:3]],
-        names[3:],
+        ["smallest", "over", "attacks", *names[:2]],
+        names[2:5],
+        names[5:],
     ]
     labels = re.findall(r"\\label{tab:(.*)}", found[".tex"])
-    assert len(set(labels)) == len(labels) == 6
+    assert len(set(labels)) == len(labels) == 9
     assert found[".txt"].count("Median over all images") == 1
+    assert "0.00450 ± 0.00071" in found[".txt"]
+    assert max(map(len, found[".txt"].split("\n"))) <= 100
 
 
 def test_same_results_same_bytes(results: Path, tmp_path: Path) -> None:

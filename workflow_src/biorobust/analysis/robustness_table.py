@@ -1,4 +1,4 @@
-"""The table of robustness: a part a norm, a row a model, the smallest over attacks, each attack."""
+"""The table of robustness: a part a norm, a row a model, a column an attack."""
 
 from collections.abc import Hashable
 from math import floor, isfinite, isnan, log10
@@ -15,7 +15,7 @@ from biorobust.jobs import Inputs, Job, Result, files_written
 
 _STATISTICS = ["median", "mean", "mean of broken", "never broken"]
 # More would not fit on a page, or on a terminal of a hundred columns.
-_ATTACKS_A_PART = 4
+_ATTACKS_A_PART = 3
 _CSV_COLUMNS = ["norm", "model", "attack", "images", "seeds", "never_broken", "total"]
 _CSV_COLUMNS += ["median", "median_std", "mean", "mean_std", "mean_broken", "mean_broken_std"]
 _CSV_COLUMNS += ["never_broken_share", "never_broken_share_std", "missing"]
@@ -50,7 +50,7 @@ def render(summary: pd.DataFrame, grid: Grid) -> dict[str, str]:
     per (norm, model, attack) in full precision, `never_broken` and `total` (sum of the sizes)
     with the seeds' values separated by blanks, `inf` where an image was never broken, `missing`
     the number of planned seeds without a result. The others are for readers: for each norm
-    tables of at most four attacks, sizes to three digits, and a caption that says what they mean.
+    tables of at most three columns, sizes to three digits, and a caption that says what they mean.
     The LaTeX needs the package booktabs.
     """
     caption = describe(summary, grid)
