@@ -1,5 +1,6 @@
 """What a config may say of a model, held against the constructors of the models."""
 
+import json
 from inspect import Parameter, signature
 from typing import Any, Literal, get_args, get_origin
 
@@ -94,6 +95,98 @@ def test_config_and_constructor_refuse_the_same(kind: str, given: dict[str, Any]
         read_model(kind=kind, **given)
     with pytest.raises(UserError, match=option):
         build_model(kind, image_size=32, classes=2, **given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "place"),
+    [
+        ("coarse_fixations", {"crop": 0}, "crop"),
+        ("coarse_fixations", {"crop": 33}, None),
+        ("coarse_fixations", {"crop": 24, "gaze": 5}, None),
+        ("coarse_fixations", {"gaze": -1}, "gaze"),
+        ("coarse_fixations", {"blur_radius": 2}, "blur_radius"),
+        ("coarse_fixations", {"view": "blurred", "blur_radius": 0}, "blur_radius"),
+        ("coarse_fixations", {"branches": 0}, "branches"),
+        ("coarse_fixations", {"branches": 65}, "branches"),
+        ("cortical_fixations", {"radii": []}, "radii"),
+        ("cortical_fixations", {"radii": [2, 1]}, "radii"),
+        ("cortical_fixations", {"radii": [0, 1]}, "radii[0]"),
+        ("cortical_fixations", {"radii": [1, 9]}, None),
+        ("cortical_fixations", {"view_size": 6}, None),
+        ("cortical_fixations", {"gaze": 5}, None),
+        ("cortical_fixations", {"radii": [6]}, "auxiliary"),
+        (
+            "cortical_fixations",
+            {"radii": [6], "auxiliary": False, "freeze_widest": True},
+            "freeze_widest",
+        ),
+        ("cortical_fixations", {"last_stride": 1}, "last_stride"),
+        ("cortical_fixations", {"backbone": "resnet20", "last_stride": 0}, "last_stride"),
+    ],
+)
+def test_config_and_constructor_refuse_the_same_windows(
+    kind: str, given: dict[str, Any], place: str | None
+) -> None:
+    """What fits or not depends on the image size; the config knows it and tells the model."""
+    with pytest.raises(UserError) as caught:
+        read_model(kind=kind, **given)
+    head, line = str(caught.value).splitlines()
+    assert head == "the config has 1 mistake(s):"
+    where = f"  models[0].{place}: " if place else "  models[0]: "
+    assert line.startswith(where)
+    if place is None:
+        assert "32" in line
+        assert line.endswith("; data.image_size is 32")
+    with pytest.raises(UserError, match=rf"model kind {kind}: "):
+        build_model(kind, image_size=32, classes=2, **given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("coarse_fixations", {"crop": 32, "gaze": 0}),
+        ("coarse_fixations", {"view": "blurred", "blur_radius": 2, "branches": 4}),
+        ("cortical_fixations", {"radii": [6], "auxiliary": False}),
+        ("cortical_fixations", {"radii": [1, 2], "view_size": 16, "freeze_widest": True}),
+        (
+            "cortical_fixations",
+            {
+                "backbone": "resnet20",
+                "radii": ["1", "2"],
+                "view_size": 12,
+                "gaze": 4,
+                "last_stride": 1,
+            },
+        ),
+    ],
+)
+def test_what_a_config_accepts_can_be_built(kind: str, given: dict[str, Any]) -> None:
+    (entry,) = read_model(kind=kind, **given).models
+    written = json.loads(entry.model_dump_json(exclude={"name", "kind", "weights"}))
+    build_model(kind, image_size=32, classes=2, **written)
+
+
+def test_windows_are_checked_beside_other_mistakes() -> None:
+    with pytest.raises(UserError) as caught:
+        read_experiment(
+            {
+                "name": "two",
+                "seeds": [-1],
+                "data": {"source": "digits", "image_size": 64},
+                "models": [
+                    {"name": "far", "kind": "coarse_fixations", "crop": 64, "gaze": 1},
+                    {"name": "wrong", "kind": "coarse_fixations", "crop": "big"},
+                    {"name": "wide", "kind": "cortical_fixations", "radii": [1, 12]},
+                ],
+            }
+        )
+    lines = {line.strip() for line in str(caught.value).splitlines()}
+    assert {
+        "models[0]: gaze is 1; it must be a whole number from 0 to 0; data.image_size is 64",
+        "models[1].crop: 'big' is not allowed; allowed: a whole number",
+        "seeds[0]: -1 is not allowed; allowed: 0 or more",
+    } < lines
+    assert any(line.startswith("models[2]: the widest scale takes 12 x 8 pixels") for line in lines)
 
 
 def test_the_attacks_config_is_the_attacks_constructor() -> None:

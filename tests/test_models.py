@@ -24,7 +24,19 @@ VARIANTS = [
     ("standard", {"backbone": "resnet20", "width": 4}),
     ("retinal_fixations", SLIM),
     ("retinal_fixations", {**SLIM, "interpolation": "bilinear"}),
+    ("coarse_fixations", SLIM),
+    ("coarse_fixations", {**SLIM, "view": "upsampled"}),
+    ("coarse_fixations", {**SLIM, "view": "blurred", "branches": 2}),
+    ("cortical_fixations", SLIM),
+    ("cortical_fixations", {**SLIM, "freeze_widest": True, "auxiliary": False}),
+    ("cortical_fixations", {"backbone": "resnet20", "width": 4, "radii": [1, 2], "view_size": 15}),
 ]
+
+
+def train_once(model, images):
+    """What a training step takes from the model, with labels 0, 1, ... and random draws."""
+    labels = torch.arange(len(images)) % model.classes
+    return model.training_outputs(images, labels, torch.rand(len(images), model.draws_per_image))
 
 
 def build(kind, options, size=32, classes=7):
@@ -33,7 +45,7 @@ def build(kind, options, size=32, classes=7):
     model = build_model(kind, image_size=size, classes=classes, **options)
     model.train()
     for _ in range(3):
-        model.training_outputs(torch.rand(8, 3, size, size), torch.rand(8, model.draws_per_image))
+        train_once(model, torch.rand(8, 3, size, size))
     return model.eval()
 
 
@@ -55,7 +67,11 @@ def test_forward_gives_one_row_of_logits_per_image_whatever_the_batch(model):
 def test_forward_does_not_touch_the_random_generator(model):
     before = torch.get_rng_state()
     model(torch.rand(1, 3, 32, 32, generator=torch.Generator()))
-    model.train().training_outputs(torch.zeros(2, 3, 32, 32), torch.zeros(2, model.draws_per_image))
+    model.train().training_outputs(
+        torch.zeros(2, 3, 32, 32),
+        torch.zeros(2, dtype=torch.int64),
+        torch.zeros(2, model.draws_per_image),
+    )
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -73,8 +89,7 @@ def test_gradients_to_pixels_are_finite_differences(model):
 
 def test_training_reaches_every_parameter_and_keeps_extra_loss_scalar(model):
     model.train()
-    draws = torch.rand(8, model.draws_per_image)
-    logits, extra_loss, diagnostics = model.training_outputs(torch.rand(8, 3, 32, 32), draws)
+    logits, extra_loss, diagnostics = train_once(model, torch.rand(8, 3, 32, 32))
     assert logits.shape == (8, 7)
     assert extra_loss.shape == ()
     assert diagnostics == {}
@@ -83,11 +98,16 @@ def test_training_reaches_every_parameter_and_keeps_extra_loss_scalar(model):
 
 
 def test_the_extra_loss_is_the_penalty_of_the_backbone():
-    for kind in ("standard", "retinal_fixations"):
-        model = build(kind, {"backbone": "resnet20", "width": 4})
+    cortical = {"auxiliary": False, "radii": [1, 2]}
+    for kind, options in [
+        ("standard", {}),
+        ("retinal_fixations", {}),
+        ("coarse_fixations", {"branches": 2}),
+        ("cortical_fixations", cortical),
+    ]:
+        model = build(kind, {"backbone": "resnet20", "width": 4, **options})
         squares = sum(p.square().sum() for p in model.parameters() if p.ndim == 4)
-        draws = torch.rand(2, model.draws_per_image)
-        extra_loss = model.training_outputs(torch.rand(2, 3, 32, 32), draws)[1]
+        extra_loss = train_once(model, torch.rand(2, 3, 32, 32))[1]
         assert extra_loss.item() == pytest.approx(1e-4 * squares.item(), rel=1e-5)
 
 
@@ -120,7 +140,7 @@ def test_retinal_training_looks_where_the_draws_say():
     images = torch.rand(3, 3, 32, 32)
     draws = torch.tensor([[0.0, 0.999], [0.5, 0.53], [0.53, 0.57]])
     gazes = torch.tensor([[-8, 7], [0, 0], [0, 1]])
-    logits = model.training_outputs(images, draws)[0]
+    logits = model.training_outputs(images, torch.zeros(3, dtype=torch.int64), draws)[0]
     expected = model.head(model.backbone.features(retinal_warp(images, gazes, "nearest")))
     assert torch.allclose(logits, expected, rtol=1e-5, atol=1e-6)
 

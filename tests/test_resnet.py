@@ -89,13 +89,13 @@ def reference_resnet18(backbone, x, stem_stride, pool_stride):
     return x.mean((2, 3))
 
 
-def reference_resnet20(backbone, x):
+def reference_resnet20(backbone, x, last_stride):
     read = Reader(backbone, 1e-3)
     x = read.normalise(read.convolve(x, "stem.0"), "stem.1").relu()
     for number in range(9):
-        name, halves = f"blocks.{number}", number in (3, 6)
-        shortcut = read.convolve(x, f"{name}.shortcut", 2) if halves else x
-        x = read.block(x, name, 2 if halves else 1, shortcut)
+        name, stride = f"blocks.{number}", {3: 2, 6: last_stride}.get(number, 1)
+        shortcut = read.convolve(x, f"{name}.shortcut", stride) if number in (3, 6) else x
+        x = read.block(x, name, stride, shortcut)
     return x.mean((2, 3))
 
 
@@ -113,12 +113,13 @@ def test_resnet18_agrees_with_a_second_implementation(strides):
     assert expected.std() > 0
 
 
-def test_resnet20_agrees_with_a_second_implementation():
-    backbone = scrambled(build_backbone("resnet20", width=3))
+@pytest.mark.parametrize("last_stride", [2, 1])
+def test_resnet20_agrees_with_a_second_implementation(last_stride):
+    backbone = scrambled(build_backbone("resnet20", width=3, last_stride=last_stride))
     images = torch.rand(2, 3, 32, 32, dtype=torch.float64)
     features = backbone.features(images)
     assert features.shape == (2, backbone.feature_count) == (2, 12)
-    assert torch.allclose(features, reference_resnet20(backbone, images), rtol=1e-9)
+    assert torch.allclose(features, reference_resnet20(backbone, images, last_stride), rtol=1e-9)
     assert features.std() > 0
 
 
@@ -223,6 +224,7 @@ def test_resnet20_kernels_and_heads_are_he_normal():
     [
         ("resnet50", {}, "backbone is 'resnet50'; it must be one of resnet18, resnet20"),
         ("resnet20", {"stem_width": 8}, "resnet20 has no option stem_width"),
+        ("resnet18", {"last_stride": 1}, "resnet18 has no option last_stride"),
         ("resnet18", {"width": 0}, "width is 0"),
         ("resnet18", {"width": 2.5}, "width is 2.5"),
         ("resnet18", {"width": True}, "width is True"),

@@ -107,7 +107,7 @@ def test_the_weights_are_those_of_a_plain_loop(tmp_path: Path) -> None:
             noise = uniform_draws(Purpose.AUGMENTATION, 0, epoch, batch.positions, DRAWS_PER_IMAGE)
             draws = uniform_draws(Purpose.MODEL, 0, epoch, batch.positions, 2)
             logits, extra, _ = model.training_outputs(
-                augment(to_pixels(batch.images), noise), draws
+                augment(to_pixels(batch.images), noise), batch.labels, draws
             )
             loss = cross_entropy(logits, batch.labels) + extra
             optimizer.zero_grad()

@@ -21,7 +21,8 @@ Positive = Annotated[Integer, Field(ge=1)]
 Seed = Annotated[Integer, Field(ge=0, lt=2**31)]
 
 
-def _as_image_size(value: Any) -> int:
+def as_image_size(value: Any) -> int:
+    """N in pixels, or text that spells it. Raises ValueError for what no model can take."""
     try:
         size = as_integer(value)
     except ValueError:
@@ -35,7 +36,7 @@ class Data(Section):
     """Which images, at what size. `path` is where the source's files are, if it needs any."""
 
     source: Literal["digits", "fashion_mnist", "cifar10", "imagenette", "imagefolder", "imagenet10"]
-    image_size: Annotated[int, BeforeValidator(_as_image_size)]
+    image_size: Annotated[int, BeforeValidator(as_image_size)]
     path: str | None = None
     resize: Literal["thesis", "short_side"] = "thesis"
     train_limit: Positive | None = None

@@ -1,18 +1,34 @@
 """What a config may say of each kind of model. A test holds it against the constructors."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from biorobust.config.values import Integer, Name, Number, Section
+from biorobust.config.values import Integer, Name, NotEmpty, Number, Section, Switch
+from biorobust.sampling.windows import coarse_window, cortical_windows
 
 Width = Annotated[Integer, Field(ge=1, le=1024)]
+Pixels = Annotated[Integer, Field(ge=1)]
+Reach = Annotated[Integer, Field(ge=0)]
+
+
+def _rising(radii: tuple[int, ...]) -> tuple[int, ...]:
+    if any(before >= after for before, after in pairwise(radii)):
+        raise ValueError("must be a list of whole numbers that rises")
+    return radii
+
+
+Radii = Annotated[tuple[Pixels, ...], AfterValidator(_rising), NotEmpty]
 
 
 class _Entry(Section):
     name: Name
     weights: str | None = None
     """A safetensors file trained elsewhere; `{seed}` in it stands for the seed."""
+
+    def check_fit(self, image_size: int) -> None:
+        """Raises ValueError where an option does not fit images of N x N pixels."""
 
 
 class _OnBackbone(_Entry):
@@ -42,4 +58,63 @@ class RetinalFixations(_OnBackbone):
     interpolation: Literal["nearest", "bilinear"] = "nearest"
 
 
-ModelEntry = Annotated[Standard | RetinalFixations, Field(discriminator="kind")]
+class CoarseFixations(_OnBackbone):
+    """One network, or several on the same view, behind a large crop, from five gazes."""
+
+    kind: Literal["coarse_fixations"]
+    view: Literal["cropped", "upsampled", "blurred"] = "cropped"
+    crop: Pixels | None = None
+    gaze: Reach | None = None
+    blur_radius: Pixels | None = None
+    branches: Annotated[Integer, Field(ge=1, le=64)] = 1
+
+    @field_validator("blur_radius")
+    @classmethod
+    def _blurred(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("view", "blurred") != "blurred":
+            raise ValueError("only view: blurred has a blur_radius; leave it out")
+        return value
+
+    def check_fit(self, image_size: int) -> None:
+        coarse_window(image_size, self.view, self.crop, self.gaze, self.blur_radius)
+
+
+class CorticalFixations(_OnBackbone):
+    """A network for each of several scales, from five gazes."""
+
+    kind: Literal["cortical_fixations"]
+    radii: Radii | None = None
+    view_size: Pixels | None = None
+    gaze: Reach | None = None
+    freeze_widest: Switch = False
+    auxiliary: Annotated[Switch, Field(validate_default=True)] = True
+    last_stride: Pixels | None = None
+
+    @field_validator("freeze_widest", "auxiliary")
+    @classmethod
+    def _several_scales(cls, value: bool, info: ValidationInfo) -> bool:
+        radii = info.data.get("radii")
+        if value and radii is not None and len(radii) < 2:
+            raise ValueError("needs two radii or more; write false")
+        return value
+
+    @field_validator("last_stride")
+    @classmethod
+    def _last_stride_possible(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("backbone") == "resnet18":
+            raise ValueError("resnet18 has no last_stride; leave it out")
+        return value
+
+    def check_fit(self, image_size: int) -> None:
+        cortical_windows(
+            image_size,
+            radii=self.radii,
+            view_size=self.view_size,
+            gaze=self.gaze,
+            freeze_widest=self.freeze_widest,
+        )
+
+
+ModelEntry = Annotated[
+    Standard | RetinalFixations | CoarseFixations | CorticalFixations, Field(discriminator="kind")
+]

@@ -6,9 +6,10 @@ from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from biorobust.config.experiment import Experiment
+from biorobust.config.experiment import Experiment, as_image_size
+from biorobust.config.models import ModelEntry
 from biorobust.config.values import as_integer, as_number, as_written, repeated
 from biorobust.errors import UserError
 from biorobust.stages import TABLES
@@ -53,15 +54,15 @@ def read_experiment(raw: Any) -> Experiment:
 
     Raises UserError with one line for each mistake: where it is, what is there, what is allowed.
     """
-    repeats = list(_repeats(raw))
+    across = [*_repeats(raw), *_misfits(raw)]
     try:
         experiment = Experiment.model_validate(raw)
     except ValidationError as error:
-        mistakes = [_explained(dict(problem)) for problem in error.errors()] + repeats
+        mistakes = [_explained(dict(problem)) for problem in error.errors()] + across
     else:
-        if not repeats:
+        if not across:
             return experiment
-        mistakes = repeats
+        mistakes = across
     lines = [f"  {mistake}" for mistake in mistakes]
     raise UserError("\n".join([f"the config has {len(lines)} mistake(s):", *lines]))
 
@@ -83,6 +84,21 @@ def _repeats(raw: Any) -> Iterable[str]:
         for twice in repeated(number for number, _ in pairs):
             same = " and ".join(text for number, text in pairs if number == twice)
             yield f"attacks[{position}].epsilons: {same} are one value; each value once"
+
+
+def _misfits(raw: Any) -> Iterable[str]:
+    """What is too large for the images, told from the raw config as repeats are."""
+    try:
+        image_size = as_image_size(raw["data"]["image_size"])
+    except (KeyError, TypeError, ValueError):
+        return
+    models = TypeAdapter[ModelEntry](ModelEntry)
+    for position, given in enumerate(_list(raw, "models")):
+        for entry in _read(models.validate_python, [given]):
+            try:
+                entry.check_fit(image_size)
+            except ValueError as error:
+                yield f"models[{position}]: {error}; data.image_size is {image_size}"
 
 
 def _list(section: Any, key: str) -> list[Any]:

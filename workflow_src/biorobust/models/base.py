@@ -42,13 +42,14 @@ class ImageClassifier(nn.Module, ABC):
         """Logits, never probabilities, as in a test: [B, 3, N, N] -> [B, classes]."""
 
     def training_outputs(
-        self, images: Tensor, draws: Tensor
+        self, images: Tensor, labels: Tensor, draws: Tensor
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """One step of training, in train mode: (logits, extra loss, diagnostics).
 
-        images: [B, 3, N, N]; draws: [B, draws_per_image], uniform in [0, 1). Logits [B, classes]
-        go into the cross-entropy; the extra loss is a scalar added to its mean (0 if none);
-        diagnostics are values worth remembering, by name, each [B, ...] and detached.
+        images: [B, 3, N, N]; labels: [B], classes from 0, for a model with losses of its own;
+        draws: [B, draws_per_image], uniform in [0, 1). Logits [B, classes] go into the
+        cross-entropy; the extra loss is a scalar added to its mean (0 if none); diagnostics are
+        values worth remembering, by name, each [B, ...] and detached.
         """
         return self(images), images.new_zeros(()), {}
 

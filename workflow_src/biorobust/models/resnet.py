@@ -14,7 +14,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from inspect import signature
+from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -171,14 +173,18 @@ class ResNet18(Backbone):
 class ResNet20(Backbone):
     """The CIFAR network: a 3x3 stem and three stages of three blocks, 4 * width features.
 
-    This is version 1 of the Keras CIFAR-10 example: projections only where the resolution halves
+    This is version 1 of the Keras CIFAR-10 example: projections only where the width doubles
     and without batch normalisation, he_normal kernels, and 1e-4 times the sum of all squared
-    kernel weights as penalty. Options as for ResNet18.
+    kernel weights as penalty. Options as for ResNet18; last_stride: 1 keeps the resolution in the
+    last stage, as the thesis's public code does for cortical views of 12 pixels
+    (github.com/Kappa666/Attention-against-adversaries @ a2f5393, resnet_backbone.py).
     """
 
     _PENALTY = 1e-4
 
-    def __init__(self, *, width: int = 16, batch_norm_momentum: float = 0.01) -> None:
+    def __init__(
+        self, *, width: int = 16, last_stride: int = 2, batch_norm_momentum: float = 0.01
+    ) -> None:
         super().__init__()
         layers = _Layers(he_normal_, epsilon=1e-3, momentum=batch_norm_momentum)
         self.stem = nn.Sequential(
@@ -186,12 +192,14 @@ class ResNet20(Backbone):
         )
         blocks: list[nn.Module] = []
         inputs = width
-        for stage in range(3):
+        for stage, first_stride in enumerate((1, 2, last_stride)):
             outputs = width * 2**stage
             for block in range(3):
-                halves = stage > 0 and block == 0
-                stride = 2 if halves else 1
-                shortcut = layers.convolution(inputs, outputs, 1, 2) if halves else nn.Identity()
+                widens = inputs != outputs
+                stride = first_stride if block == 0 else 1
+                shortcut = (
+                    layers.convolution(inputs, outputs, 1, stride) if widens else nn.Identity()
+                )
                 blocks.append(BasicBlock(layers, inputs, outputs, stride, shortcut))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
@@ -203,6 +211,11 @@ class ResNet20(Backbone):
         for kernel in kernels:
             total = total + kernel.square().sum()
         return self._PENALTY * total
+
+
+def total_regularisation(backbones: nn.ModuleList) -> Tensor:
+    """The weight penalties of several backbones together, a scalar."""
+    return torch.stack([cast(Backbone, each).regularisation() for each in backbones]).sum()
 
 
 BACKBONES: dict[str, type[Backbone]] = {"resnet18": ResNet18, "resnet20": ResNet20}

@@ -55,7 +55,7 @@ class RetinalFixations(ImageClassifier):
         return mean
 
     def training_outputs(
-        self, images: Tensor, draws: Tensor
+        self, images: Tensor, labels: Tensor, draws: Tensor
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         self.require_images(images)
         views = self.retina.warp(images, gazes_from_draws(draws, self._reach))

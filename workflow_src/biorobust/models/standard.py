@@ -38,6 +38,6 @@ class Standard(ImageClassifier):
         return logits
 
     def training_outputs(
-        self, images: Tensor, draws: Tensor
+        self, images: Tensor, labels: Tensor, draws: Tensor
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         return self(images), self.backbone.regularisation(), {}

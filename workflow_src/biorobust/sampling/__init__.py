@@ -1,4 +1,4 @@
-"""Ways to look at an image: from a batch of images and gazes to views, differentiable in both.
+"""Ways to look at an image: from a batch of images and gazes to views, differentiable in images.
 
 The names below are public and stay stable; they are resolved on first use.
 """
@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "cortical_scales": "biorobust.sampling.cortical",
     "retinal_warp": "biorobust.sampling.retinal",
 }
 
-__all__ = ["retinal_warp"]
+__all__ = ["cortical_scales", "retinal_warp"]
 
 
 def __getattr__(name: str) -> Any:

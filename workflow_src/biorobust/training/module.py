@@ -76,7 +76,7 @@ class TrainingModule(lightning.LightningModule):
         if self.config["augment"]:
             images = augment(images, self._draws(Purpose.AUGMENTATION, batch, DRAWS_PER_IMAGE))
         draws = self._draws(Purpose.MODEL, batch, self.model.draws_per_image)
-        logits, extra_loss, diagnostics = self.model.training_outputs(images, draws)
+        logits, extra_loss, diagnostics = self.model.training_outputs(images, batch.labels, draws)
         loss = cross_entropy(logits, batch.labels) + extra_loss
         self._remember("loss", loss.detach() * len(images))
         self._remember("extra_loss", extra_loss.detach() * len(images))
