@@ -23,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from biorobust.sampling.resampling import FixedBilinear
+
 INTERPOLATIONS = ("bilinear", "nearest")
 
 _DENSITY_RATIO = 10.0  # fovea to edge, in samples per area
@@ -172,7 +174,12 @@ class RetinalSampler(nn.Module):
     ) -> Callable[[Tensor], Tensor]:
         """Planes [C, N, N] under each of G gazes: -> [G, C, N, N]."""
         table = torch.tensor(gazes, dtype=torch.float64, device=device)
-        grid = self._grid(table, dtype)
+        grid = self._grid(table, torch.float64)
+        if self.interpolation == "bilinear" and device.type == "cpu":
+            # One thread, 4 images, N = 320, five gazes: 11 ms, and 26 ms with the backward pass;
+            # grid_sample takes 24 and 100 ms. For nearest it is 8 and 20 against 8 and 26 ms.
+            return FixedBilinear((grid + 1) * self._middle, dtype)
+        grid = grid.to(dtype)
         return lambda planes: self._sample(planes.expand(len(grid), -1, -1, -1), grid)
 
     def _require_images(self, images: Tensor) -> None:
