@@ -1,7 +1,7 @@
 """The parts of the models against their alternatives: ratios of times, measured in one run.
 
     pip install --constraint requirements.lock --editable .
-    pip install --no-deps foveatorch==0.1.8 kornia==0.7.4
+    pip install --no-deps foveatorch==0.1.8 kornia==0.7.4 kornia_rs
     python benchmarks/models.py --sizes 32 320
 
 A row is a measurement at one image size: how long one thing takes over how long another does.
@@ -113,6 +113,14 @@ def fixed_gazes(setting: Setting, interpolation: str) -> tuple[Run, Run]:
     return lambda: recomputed(images), lambda: fixed(images)
 
 
+def fixed_gazes_shared(setting: Setting, interpolation: str) -> tuple[Run, Run]:
+    """As `fixed_gazes`, but what is computed on each call is one grid a gaze, for all images."""
+    retina, images = setting.retina(interpolation), setting.images()
+    gazes = torch.tensor(fixation_gazes(setting.size // 4), device=setting.device)
+    planes = images.flatten(0, 1).expand(len(gazes), -1, -1, -1)  # [5, 3 B, N, N]
+    return lambda: retina.warp(planes, gazes), fixed_gazes(setting, interpolation)[1]
+
+
 def fixed_gazes_and_gradient(setting: Setting, interpolation: str) -> tuple[Run, Run]:
     recomputed, fixed = five_gazes(setting, interpolation)
     return backward(recomputed, setting.images()), backward(fixed, setting.images())
@@ -142,8 +150,9 @@ MEASUREMENTS: dict[str, Callable[[Setting, str], tuple[Run, Run] | None]] = {
     "random gazes / ResNet-18 training step": random_gazes_in_training,
     "random gazes and gradient to pixels / ResNet-18 training step": random_gazes_and_gradient,
     "random gazes from the formula / from the table": random_gazes_from_formula,
-    "five gazes, recomputed / fixed": fixed_gazes,
-    "five gazes and gradient, recomputed / fixed": fixed_gazes_and_gradient,
+    "five gazes, a grid for each view / fixed": fixed_gazes,
+    "five gazes, a grid for each gaze / fixed": fixed_gazes_shared,
+    "five gazes and gradient, a grid for each view / fixed": fixed_gazes_and_gradient,
     "foveatorch 0.1.8 and gradient / random gazes and gradient": foveatorch,
 }
 
