@@ -13,6 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+# Planes taken at a time: enough to share a fetch, few enough for buffers that stay in the cache.
+_PLANES = 12
+
 
 class SparseRows(NamedTuple):
     """A sparse matrix, row by row: the entries of row i go from starts[i] to starts[i + 1]."""
@@ -47,9 +50,9 @@ class FixedBilinear:
 
     def __call__(self, planes: Tensor) -> Tensor:
         """Planes [C, N, N] -> [G, C, N, N]."""
-        sampled = _Product.apply(planes.flatten(1), self.matrix, self.transpose)  # [C, G N^2]
-        views: Tensor = sampled.unflatten(1, (self.groups, *planes.shape[1:])).transpose(0, 1)
-        return views.contiguous()
+        flat = planes.flatten(1)
+        views: Tensor = _Product.apply(flat, self.matrix, self.transpose, self.groups)
+        return views.view(self.groups, *planes.shape)
 
 
 def _sparse_rows(rows: Tensor, columns: Tensor, weights: Tensor, *, count: int) -> SparseRows:
@@ -58,25 +61,33 @@ def _sparse_rows(rows: Tensor, columns: Tensor, weights: Tensor, *, count: int) 
     return SparseRows(columns[order].int(), starts.int(), weights[order])
 
 
-def _multiply(matrix: SparseRows, planes: Tensor) -> Tensor:
-    """[C, columns of the matrix] -> [C, its rows], a transposed view."""
-    return F.embedding_bag(
-        matrix.columns,
-        planes.t().contiguous(),
-        matrix.starts,
-        mode="sum",
-        per_sample_weights=matrix.weights,
-        include_last_offset=True,
-    ).t()
+def _multiply(matrix: SparseRows, planes: Tensor, groups: int) -> Tensor:
+    """[g, C, n] -> [groups, C, m], for a matrix of groups * m rows and g * n columns."""
+    rows = len(matrix.starts) - 1
+    product = planes.new_empty(groups, planes.shape[1], rows // groups)
+    parts = zip(torch.split(planes, _PLANES, 1), torch.split(product, _PLANES, 1), strict=True)
+    for source, target in parts:
+        sums = F.embedding_bag(
+            matrix.columns,
+            source.transpose(1, 2).flatten(0, 1).contiguous(),
+            matrix.starts,
+            mode="sum",
+            per_sample_weights=matrix.weights,
+            include_last_offset=True,
+        )  # [groups * m, planes]
+        target.copy_(sums.view(groups, -1, sums.shape[1]).transpose(1, 2))
+    return product
 
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, planes: Tensor, matrix: SparseRows, transpose: SparseRows) -> Tensor:
+    def forward(
+        ctx: Any, planes: Tensor, matrix: SparseRows, transpose: SparseRows, groups: int
+    ) -> Tensor:
         ctx.transpose = transpose
-        return _multiply(matrix, planes)
+        return _multiply(matrix, planes[None], groups)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return _multiply(ctx.transpose, gradient), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        return _multiply(ctx.transpose, gradient, 1)[0], None, None, None
