@@ -231,6 +231,15 @@ def test_fixed_gazes_leave_what_they_do_not_read_out_of_the_view(interpolation):
     assert torch.equal(views[black], torch.zeros(int(black.sum())))
 
 
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_no_images_give_no_views(interpolation):
+    images = torch.empty(0, 3, 32, 32, requires_grad=True)
+    views = solved(32, interpolation).warp_fixed(images, [(0, 0), (3, 4)])
+    assert views.shape == (0, 3, 32, 32)
+    (gradient,) = torch.autograd.grad(views.sum(), images)
+    assert gradient.shape == images.shape
+
+
 def test_each_image_is_warped_by_its_own_gaze():
     images, gazes = noise(4, 3, 32, 32), torch.tensor([[0, 0], [8, -8], [-3, 5], [7, 7]])
     views = retinal_warp(images, gazes, "nearest")

@@ -75,7 +75,7 @@ def _multiply(matrix: SparseRows, planes: Tensor, groups: int) -> Tensor:
             per_sample_weights=matrix.weights,
             include_last_offset=True,
         )  # [groups * m, planes]
-        target.copy_(sums.view(groups, -1, sums.shape[1]).transpose(1, 2))
+        target.copy_(sums.view(groups, product.shape[2], target.shape[1]).transpose(1, 2))
     return product
 
 
