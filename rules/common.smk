@@ -110,9 +110,10 @@ def collect_plan(wildcards):
     return canonical_json(planning.collect_plan(outline))
 
 
-def table_plan(wildcards):
-    return canonical_json(
-        planning.report_plan(outline, "tables", "adversarial_accuracy")
+def table_plan(table):
+    # A function, since Snakemake takes braces in a text for wildcards.
+    return lambda wildcards: canonical_json(
+        planning.report_plan(outline, "tables", table)
     )
 
 
@@ -163,10 +164,15 @@ def show_tables():
     folder = Path("results", experiment.name)
     # It was of a run that failed.
     shutil.rmtree(folder / "partial", ignore_errors=True)
-    for pattern in table_files("txt"):
-        path = Path(pattern.format(experiment=experiment.name))
-        if path.is_file():
-            print(path.read_text())
+    for table in outline["tables"]:
+        for pattern in table_files(table, "txt"):
+            path = Path(pattern.format(experiment=experiment.name))
+            if not path.is_file():
+                continue
+            text = path.read_text()
+            # Accuracies are what a run is for; another table is shown if it fits a screen.
+            if table == "adversarial_accuracy" or text.count("\n") <= 40:
+                print(text)
     for manifest in sorted(folder.glob("shards/*/manifest.json")):
         facts = json.loads(manifest.read_text())
         if facts["skipped"]:
@@ -192,9 +198,9 @@ def show_partial_tables():
         print(f"What there is so far: {folder / 'partial'}/", file=sys.stderr)
 
 
-def table_files(*endings):
+def table_files(table, *endings):
     return [
-        f"results/{{experiment}}/tables/{attack}.{ending}"
-        for attack in ATTACKS
+        f"results/{{experiment}}/tables/{name}.{ending}"
+        for name in planning.report_files(outline, table)
         for ending in endings
     ]

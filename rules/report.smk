@@ -17,23 +17,28 @@ rule collect:
         " --records results={output.results:q} --log {log:q}"
 
 
-rule table:
-    input:
-        results="results/{experiment}/results.json",
-    output:
-        table_files("csv", "md", "tex", "txt"),
-        tables="results/{experiment}/tables/adversarial_accuracy.json",
-    log:
-        "results/{experiment}/logs/tables/adversarial_accuracy.log",
-    localrule: True
-    conda:
-        "../envs/biorobust.yaml"
-    params:
-        plan=table_plan,
-        execution=execution,
-    shell:
-        "python -m biorobust tables --plan {params.plan:q} --execution {params.execution:q}"
-        " --inputs results={input.results:q} --records tables={output.tables:q} --log {log:q}"
+# A rule each, since what a table writes depends on the experiment in its own way.
+for table in outline["tables"]:
+
+    rule:
+        name:
+            f"table_{table}"
+        input:
+            results="results/{experiment}/results.json",
+        output:
+            table_files(table, "csv", "md", "tex", "txt"),
+            tables=f"results/{{experiment}}/tables/{table}.json",
+        log:
+            f"results/{{experiment}}/logs/tables/{table}.log",
+        localrule: True
+        conda:
+            "../envs/biorobust.yaml"
+        params:
+            plan=table_plan(table),
+            execution=execution,
+        shell:
+            "python -m biorobust tables --plan {params.plan:q} --execution {params.execution:q}"
+            " --inputs results={input.results:q} --records tables={output.tables:q} --log {log:q}"
 
 
 rule figure:
@@ -59,7 +64,11 @@ rule figure:
 rule tables:
     input:
         lost_records,
-        f"results/{experiment.name}/tables/adversarial_accuracy.json",
+        expand(
+            "results/{experiment}/tables/{table}.json",
+            experiment=experiment.name,
+            table=outline["tables"],
+        ),
 
 
 rule figures:

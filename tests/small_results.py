@@ -1,6 +1,7 @@
 """Small results as the collect stage writes them, for tables of numbers worked out by hand."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from biorobust.analysis.summary import Grid
 
 FIVE = {"0.001": 0.001, "0.005": 0.005, "0.01": 0.01, "0.02": 0.02, "0.05": 0.05}
-VALUES = {**FIVE, "8/255": 8 / 255}
+VALUES: dict[str, float | None] = {**FIVE, "8/255": 8 / 255, "minimal": None}
 
 
 def counted_job(
@@ -40,6 +41,41 @@ def counted_job(
             "l2": 0.0,
             "rms": 0.0,
             "broken": (image >= robust) & (image < clean),
+        }
+    )
+
+
+def sized_job(
+    model: str, seed: int, attack: str, text: str, sizes: Sequence[float | None]
+) -> pd.DataFrame:
+    """An image a size: 0 is misclassified clean, None survives, else broken by that L-inf size.
+
+    The true L2 norm is three times as large and the RMS half as large. An image that survives is
+    perturbed as well, by very little, as an attack's last iterate is.
+    """
+    wrong = np.array([size == 0 for size in sizes])
+    broken = np.array([size is not None for size in sizes]) & ~wrong
+    linf = np.array([1e-6 if size is None else size for size in sizes])
+    return pd.DataFrame(
+        {
+            "model": model,
+            "kind": "resnet",
+            "seed": seed,
+            "attack": attack,
+            "norm": "linf",
+            "epsilon": np.nan if VALUES[text] is None else VALUES[text],
+            "epsilon_text": text,
+            "image": [f"{i:03d}" for i in range(len(sizes))],
+            "label": 1,
+            "clean_prediction": np.where(wrong, 0, 1),
+            "adversarial_prediction": np.where(wrong | broken, 0, 1),
+            "success": broken,
+            "steps": 20,
+            "loss": 0.0,
+            "linf": linf,
+            "l2": 3 * linf,
+            "rms": linf / 2,
+            "broken": broken,
         }
     )
 

@@ -42,7 +42,12 @@ def job(model: str, seed: int, attack: str, text: str, clean: int, robust: int) 
             "image": [f"{i}" for i in image],
             "label": image % 5,
             "clean_prediction": np.where(image < clean, image % 5, -1),
+            "adversarial_prediction": -1,
+            "success": (image >= robust) & (image < clean),
             "broken": (image >= robust) & (image < clean),
+            "linf": 0.0,
+            "l2": 0.0,
+            "rms": 0.0,
         }
     )
 
@@ -180,6 +185,19 @@ def test_a_complete_figure_speaks_of_nothing_missing() -> None:
     rows = pd.concat([ROWS, job("_late", 0, "pgd", "0.01", 10, 4)])
     note = accuracy_curve(summarise(rows, GRID), GRID, 5).legends[0].get_title().get_text()
     assert "missing" not in note
+
+
+def test_an_attack_without_epsilons_has_no_panel() -> None:
+    grid = make_grid({"a": [0]}, ["pgd", "cw"])
+    grid["attacks"][1]["epsilons"] = [{"text": "minimal", "value": None}]
+    rows = [job("a", 0, "pgd", text, 9, 5) for text in EPSILONS]
+    minimal = job("a", 0, "cw", "minimal", 9, 1)
+    figure = accuracy_curve(summarise(pd.concat([*rows, minimal]), grid), grid, 5)
+    assert [axes.get_title() for axes in figure.axes] == ["pgd"]
+    grid["attacks"] = grid["attacks"][1:]
+    figure = accuracy_curve(summarise(minimal, grid), grid, 5)
+    assert not figure.axes
+    assert "see the figure survival" in figure.texts[0].get_text()
 
 
 @pytest.mark.parametrize(("models", "attacks"), [(1, 1), (4, 2), (20, 4)])

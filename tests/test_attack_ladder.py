@@ -103,3 +103,40 @@ def test_it_makes_no_pass_more_than_the_ladder_needs(toy: Toy) -> None:
             if verdict.broken:
                 break
     assert (counted.forwards, counted.backwards) == (forwards, backwards)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16, 40])
+def test_rungs_begun_ahead_of_time_change_no_verdict(toy: Toy, batch_size: int) -> None:
+    """Free places at the end of the stream go to next rungs, which may prove not to be needed."""
+    _, _, success = PGD(batch_size=batch_size)(toy.victim, toy.images, toy.labels, epsilons=LADDER)
+    for epsilon, verdicts in zip(LADDER, success, strict=True):
+        for number, verdict in enumerate(verdicts.tolist()):
+            alone = (
+                [
+                    reference_pgd(
+                        toy.model,
+                        toy.images[number],
+                        int(toy.labels[number]),
+                        norm="linf",
+                        epsilon=smaller,
+                    ).broken
+                    for smaller in LADDER
+                    if smaller <= epsilon
+                ]
+                if not toy.wrong[number]
+                else [True]
+            )
+            assert verdict == any(alone)
+
+
+def test_each_image_may_have_a_ladder_of_its_own(toy: Toy) -> None:
+    """A tensor [K, B] of epsilons, in any order for each image."""
+    table = torch.tensor(LADDER)[:, None].expand(-1, 40).clone()
+    flipped = torch.arange(40) % 2 == 1
+    table[:, flipped] = table[:, flipped].flip(0)
+    found, _, success = PGD()(toy.victim, toy.images, toy.labels, epsilons=table)
+    same, _, expected = PGD()(toy.victim, toy.images, toy.labels, epsilons=LADDER)
+    expected[:, flipped] = expected[:, flipped].flip(0)
+    assert torch.equal(success, expected)
+    assert torch.equal(found[0][flipped], same[3][flipped])
+    assert torch.equal(found[1][~flipped], same[1][~flipped])

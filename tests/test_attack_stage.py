@@ -134,6 +134,7 @@ def test_execution_settings_change_no_verdict(trained: TinyExperiment, batch_siz
 FORBIDDEN = [
     *("pytorch_lightning", "lightning_fabric", "pandas", "torchvision", "scipy.optimize"),
     *("matplotlib", "pydantic", "snakemake", "sklearn", "biorobust.config"),
+    "torch._dynamo",  # the compiler, as slow to import as torch itself
 ]
 
 

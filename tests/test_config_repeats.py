@@ -45,6 +45,13 @@ def test_every_seed_that_stands_twice() -> None:
     }
 
 
+def test_an_attack_that_would_write_over_a_table() -> None:
+    told = mistakes(attacks=[attack([0.1], name="robustness")])
+    assert told == {"attacks: 'robustness' is the name of a table; choose another for the attack"}
+    # A model's name is that of a folder, where no table stands.
+    read_experiment(config_with(models=[{"name": "robustness", "kind": "standard"}]))
+
+
 def test_every_name_that_stands_twice() -> None:
     plain = {"name": "plain", "kind": "standard"}
     assert mistakes(models=[plain, plain], attacks=[attack([0.1])] * 2) == {

@@ -219,6 +219,19 @@ def test_what_a_neighbour_is_writing_is_left_alone(job: Job) -> None:
     assert sorted(hidden(attack)) == sorted(theirs)
 
 
+def test_a_table_clears_its_own_files_and_no_other_tables(job: Job) -> None:
+    """The tables of an experiment share a folder, and may be made at the same time."""
+    record = job.folder / "tables" / "adversarial_accuracy.json"
+    plan = {**job.plan, "stage": "tables", "files": ["pgd", "pgd-2"]}
+    table = replace(job, plan=plan, records={"tables": record})
+    theirs = [".robustness.csv.77.part", ".robustness.json.8.part"]
+    record.parent.mkdir(parents=True)
+    for name in [*theirs, ".pgd.csv.5.part", ".pgd-2.tex.5.part", f".{record.name}.6.part"]:
+        (record.parent / name).touch()
+    perform(table, Worker(), MODULE)
+    assert sorted(hidden(table)) == theirs
+
+
 def test_two_records_are_taken_together_or_not_at_all(job: Job, tmp_path: Path) -> None:
     both = {split: tmp_path / "shards" / split / "manifest.json" for split in ("train", "test")}
     shard = replace(job, records=both)

@@ -27,8 +27,14 @@ def test_every_result_stands_where_the_readme_says(finished_project: Path) -> No
         "tables/pgd.md",
         "tables/pgd.tex",
         "tables/pgd.txt",
+        "tables/robustness.csv",
+        "tables/robustness.md",
+        "tables/robustness.tex",
+        "tables/robustness.txt",
         "figures/accuracy_curve.png",
         "figures/accuracy_curve.pdf",
+        "figures/survival.png",
+        "figures/survival.pdf",
     ):
         assert (folder / name).stat().st_size > 0, name
 
@@ -75,6 +81,8 @@ def test_a_failing_job_leaves_a_partial_table_that_marks_what_is_missing(
     (plain,) = [line for line in text.splitlines() if line.startswith("plain")]
     assert retinal.count("missing") == 1 and "missing" not in plain
     assert "Incomplete: 1 of 6 jobs" in text
+    sizes = (project / "results/tiny/partial/tables/robustness.txt").read_text()
+    assert "Incomplete: 1 of 2 trained models" in " ".join(sizes.split())
     # What stood there before is not passed off as the new result.
     whole = pd.read_parquet(project / "results/tiny/results.parquet")
     assert 0.02 not in set(whole["epsilon"])

@@ -50,6 +50,12 @@ def noise(*shape, dtype=torch.float32, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+def solved(size, interpolation):
+    sampler = RetinalSampler(size, interpolation)
+    sampler.solve()
+    return sampler
+
+
 @pytest.mark.parametrize("size", PUBLISHED)
 def test_the_map_has_the_published_coefficients(size):
     assert [round(value, 8) for value in solve_warp(size)] == list(PUBLISHED[size])
@@ -178,15 +184,60 @@ def test_nearest_sends_each_gradient_to_the_pixel_read_and_none_to_the_gaze():
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 @pytest.mark.parametrize("size", [32, 320])
-def test_fixed_gazes_give_the_bits_of_the_direct_warp(size, interpolation):
-    sampler = RetinalSampler(size, interpolation)
-    sampler.solve()
-    images = noise(3, 3, size, size)
-    gazes = [*fixation_gazes(size // 4), (7, -3)]
+def test_fixed_gazes_give_the_direct_warp_and_its_gradient(size, interpolation):
+    images = noise(3, 2, size, size, dtype=torch.float64).requires_grad_()
+    gazes = [*fixation_gazes(size // 4), (7, -3), (2.25, size)]
+    table = torch.tensor(gazes, dtype=torch.float64)
+    direct = [retinal_warp(images, table[i : i + 1].expand(3, 2), interpolation) for i in range(7)]
+    expected = torch.cat(direct)
+    views = solved(size, interpolation).warp_fixed(images, gazes)
+    assert views.shape == (21, 2, size, size)
+    exact = 0 if interpolation == "nearest" else 1e-11
+    assert (views - expected).abs().max() <= exact
+    direction = noise(*views.shape, dtype=torch.float64, seed=1)
+    pulled = [torch.autograd.grad(v, images, direction)[0] for v in (views, expected)]
+    assert torch.allclose(*pulled, rtol=1e-9, atol=1e-9)
+    single = solved(size, interpolation).warp_fixed(images.float(), gazes)
+    assert (single - expected).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_fixed_gazes_treat_each_image_by_itself_to_the_bit(interpolation):
+    sampler, gazes = solved(32, interpolation), fixation_gazes(8)
+
+    def views_and_gradients(images):
+        images = images.clone().requires_grad_()
+        views = sampler.warp_fixed(images, gazes).unflatten(0, (5, -1))
+        (gradients,) = torch.autograd.grad(views, images, views.detach())
+        return views.detach(), gradients
+
+    images = noise(13, 3, 32, 32)
+    views, gradients = views_and_gradients(images)
+    for part in (slice(0, 1), slice(7, 8), slice(2, 13)):
+        alone = views_and_gradients(images[part])
+        assert torch.equal(alone[0], views[:, part])
+        assert torch.equal(alone[1], gradients[part])
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_fixed_gazes_leave_what_they_do_not_read_out_of_the_view(interpolation):
+    # Black is 0 even where the image's nearest pixel is no number.
+    images = noise(1, 1, 32, 32)
+    sampler, gazes = solved(32, interpolation), [(8, 8)]
+    black = sampler.warp_fixed(images, gazes) == 0
+    images[:, :, [0, -1]] = images[:, :, :, [0, -1]] = torch.nan
     views = sampler.warp_fixed(images, gazes)
-    assert views.shape == (18, 3, size, size)
-    direct = [retinal_warp(images, torch.tensor([gaze] * 3), interpolation) for gaze in gazes]
-    assert torch.equal(views, torch.cat(direct))
+    assert black.sum() > 100
+    assert torch.equal(views[black], torch.zeros(int(black.sum())))
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_no_images_give_no_views(interpolation):
+    images = torch.empty(0, 3, 32, 32, requires_grad=True)
+    views = solved(32, interpolation).warp_fixed(images, [(0, 0), (3, 4)])
+    assert views.shape == (0, 3, 32, 32)
+    (gradient,) = torch.autograd.grad(views.sum(), images)
+    assert gradient.shape == images.shape
 
 
 def test_each_image_is_warped_by_its_own_gaze():

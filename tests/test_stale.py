@@ -10,7 +10,9 @@ import pytest
 from pipeline import CONFIG, EXECUTION, edit, planned, result_bytes, snakemake
 
 PACKAGE = "workflow_src/biorobust"
-REPORT = {"collect", "table", "figure accuracy_curve"}
+ACCURACIES = {"table_adversarial_accuracy", "figure accuracy_curve"}
+SIZES = {"table_robustness", "figure survival"}
+REPORT = {"collect"} | ACCURACIES | SIZES
 PLAIN_ATTACKS = {"attack plain 0 pgd 0.01", "attack plain 0 pgd 8_255"}
 RETINAL_ATTACKS = {"attack retinal 0 pgd 0.01", "attack retinal 0 pgd 8_255"}
 PLAIN = {"train plain 0"} | PLAIN_ATTACKS
@@ -83,13 +85,25 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "analysis/statistics.py",
             "from math",
             "SPARE = 1\nfrom math",
-            {"table", "figure accuracy_curve"},
+            ACCURACIES | SIZES,
         ),
-        ("analysis/tables.py", "_TEXT_WIDTH = 100", "_TEXT_WIDTH = 90", {"table"}),
         (
-            "analysis/accuracy_curve.py",
+            "analysis/typesetting.py",
+            "_TEXT_WIDTH = 100",
+            "_TEXT_WIDTH = 90",
+            {"table_adversarial_accuracy", "table_robustness"},
+        ),
+        (
+            "analysis/figure_style.py",
             "_PANELS_A_ROW = 3",
             "_PANELS_A_ROW = 2",
+            {"figure accuracy_curve", "figure survival"},
+        ),
+        ("analysis/robustness.py", 'side="right"', 'side="left"', SIZES),
+        (
+            "analysis/accuracy_curve.py",
+            "_BAR_STEP, _BARS_WIDTH = 3.0",
+            "_BAR_STEP, _BARS_WIDTH = 2.0",
             {"figure accuracy_curve"},
         ),
         # Code that describes, guards or reports a run and cannot change a number.

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biorobust.analysis.summary import read_results
-from biorobust.analysis.tables import display_width, escape_latex, escape_markdown, write_tables
+from biorobust.analysis.tables import write_tables
+from biorobust.analysis.typesetting import display_width, escape_latex, escape_markdown
 from biorobust.errors import UserError
-from small_results import FIVE, counted_job, make_grid, write_results
+from latex_reader import parse_latex, print_latex
+from small_results import FIVE, counted_job, make_grid, sized_job, write_results
 
 HARD_NAME = r"a_b%c&#$~^{x}\y|<z>"
 
@@ -74,60 +76,6 @@ def test_csv_holds_the_numbers_worked_out_by_hand(results: Path) -> None:
     assert float(lines[2]["high"]) == pytest.approx(0.7634, abs=5e-5)
     assert [lines[4][key] for key in ("mean", "std", "low", "high")] == [""] * 4
     assert lines[5]["std"] == ""
-
-
-def parse_latex(source: str) -> list[list[str]]:
-    """The tabular's rows as printed text; fails on anything that LaTeX would not take literally."""
-    body = source.split("\n", 1)[1]
-    assert source.startswith("% needs")
-    assert re.findall(r"\\begin{(\w+)}", body) == ["table", "tabular"]
-    assert re.findall(r"\\end{(\w+)}", body) == ["tabular", "table"]
-    print_latex(re.sub(r"\\(begin|end|label){[\w:-]+}({l?r+})?", "", re.sub(r"(?<!\\)&", "", body)))
-    inner = body.split(r"\toprule")[1].split(r"\bottomrule")[0].replace("\\midrule\n", "")
-    rows = inner.strip("\n").split("\n")
-    assert all(row.endswith(r" \\") for row in rows)
-    assert not any(row.lstrip().startswith(("[", "*")) for row in rows)
-    cells = [re.split(r"(?<!\\)&", row.removesuffix(r" \\")) for row in rows]
-    return [[print_latex(cell).strip() for cell in row] for row in cells]
-
-
-COMMANDS = {
-    "textbackslash": "\\",
-    "textasciitilde": "~",
-    "textasciicircum": "^",
-    "textless": "<",
-    "textgreater": ">",
-    "textbar": "|",
-    "footnotesize": "",
-}
-MATHS = {r"\pm": "±", r"\epsilon": "ε", r"\infty": "∞", "-": "−", r"\times": "×"}
-
-
-def print_latex(source: str) -> str:
-    """A strict reader of the little LaTeX that the tables use: what would be printed."""
-    printed, depth, at = "", 0, 0
-    token = re.compile(
-        r"\\([a-zA-Z]+) ?|\\(.)|\$([^$]+)\$|([{}])|([&%#_^~$|<>\"])|(--|'')|(.)", re.S
-    )
-    while at < len(source):
-        found = token.match(source, at)
-        assert found is not None
-        command, escaped, maths, brace, bare, ligature, plain = found.groups()
-        assert bare is None, f"bare {bare!r} at {source[at : at + 20]!r}"
-        if command is not None:
-            printed += COMMANDS.get(command, "")
-        elif brace is not None:
-            depth += 1 if brace == "{" else -1
-            assert depth >= 0
-        elif maths is not None:
-            printed += MATHS[maths]
-        elif ligature is not None:
-            printed += {"--": "–", "''": '"'}[ligature]
-        else:
-            printed += escaped if escaped is not None else plain
-        at = found.end()
-    assert depth == 0
-    return printed
 
 
 def test_latex_is_sound_and_prints_the_same_numbers(results: Path) -> None:
@@ -220,6 +168,16 @@ def test_a_single_seed_claims_no_deviation(tmp_path: Path) -> None:
     assert "ε = 8/255" in text
     assert "One seed a model" in text
     assert "missing" not in text
+
+
+def test_only_attacks_with_epsilons_have_a_table(tmp_path: Path) -> None:
+    grid = make_grid({"cnn": [0]}, {"pgd": ["0.05"], "cw": ["minimal"]})
+    sizes = [0, 0.01, None]
+    rows = [sized_job("cnn", 0, "pgd", "0.05", sizes), sized_job("cnn", 0, "cw", "minimal", sizes)]
+    folder = write_results(tmp_path / "both", pd.concat(rows), grid)
+    assert "33.3" in table_text(folder, "txt")
+    grid = make_grid({"cnn": [0]}, {"cw": ["minimal"]})
+    assert write_tables(write_results(tmp_path / "minimal", rows[1], grid), tmp_path) == []
 
 
 def test_same_results_same_bytes(results: Path, tmp_path: Path) -> None:

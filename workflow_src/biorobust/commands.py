@@ -28,6 +28,7 @@ def partial(directory: Path) -> int:
     or not one result.
     """
     from biorobust.analysis.collect import facts_of, gather, write_rows
+    from biorobust.analysis.robustness_table import write_robustness
     from biorobust.analysis.tables import write_tables
     from biorobust.files import write_json
     from biorobust.planning import OUTLINE_VARIABLE
@@ -42,4 +43,5 @@ def partial(directory: Path) -> int:
     for path in write_tables(folder, folder / "tables"):
         if path.suffix == ".txt":
             print(path.read_text())
+    write_robustness(folder, folder / "tables")
     return 0

@@ -16,7 +16,9 @@ def prepare_torch(execution: dict[str, Any]) -> torch.device:
     # cuBLAS is deterministic only with a fixed workspace, chosen before its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(execution["threads"])
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # The same as use_deterministic_algorithms(True, warn_only=True), which would import the
+    # compiler and so take as long as importing torch.
+    torch.set_deterministic_debug_mode("warn")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -92,8 +92,21 @@ def report_plan(outline: Outline, kind: str, name: str) -> Plan:
         "stage": kind,
         "code": outline[kind][name],
         "name": name,
+        "files": report_files(outline, name),
         "inputs": {"results": plan_digest(collect_plan(outline))},
     }
+
+
+def report_files(outline: Outline, name: str) -> list[str]:
+    """The names, without their endings, of the files of one table or figure."""
+    if name != "adversarial_accuracy":
+        return [name]
+    # An attack that looks for the smallest perturbation itself has no epsilon to be judged at.
+    return [
+        attack["name"]
+        for attack in outline["attacks"]
+        if any(epsilon["value"] is not None for epsilon in attack["epsilons"])
+    ]
 
 
 def attack_jobs(outline: Outline) -> Iterator[AttackJob]:

@@ -6,8 +6,14 @@ STAGES = {
     "attack": "biorobust.attacks.stage",
     "collect": "biorobust.analysis.collect",
 }
-TABLES = {"adversarial_accuracy": "biorobust.analysis.tables"}
-FIGURES = {"accuracy_curve": "biorobust.analysis.accuracy_curve"}
+TABLES = {
+    "adversarial_accuracy": "biorobust.analysis.tables",
+    "robustness": "biorobust.analysis.robustness_table",
+}
+FIGURES = {
+    "accuracy_curve": "biorobust.analysis.accuracy_curve",
+    "survival": "biorobust.analysis.survival_figure",
+}
 
 
 def stage_modules(plan: dict[str, str]) -> list[str]:

@@ -1,10 +1,7 @@
 """Accuracy against epsilon for all models, a panel an attack (the thesis's Figure 9)."""
 
-from io import BytesIO
 from pathlib import Path
 
-import matplotlib
-import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,25 +9,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from biorobust.analysis.summary import CLEAN, Attack, Grid, read_results, summarise
-from biorobust.files import write_bytes
+from biorobust.analysis.figure_style import (
+    AXIS_NORMS,
+    add_legend,
+    label_rows,
+    literal,
+    make_panels,
+    model_style,
+    write_figure,
+)
+from biorobust.analysis.summary import CLEAN, Attack, Grid, budgets, read_results, summarise
 from biorobust.jobs import Inputs, Job, Result, files_written
 
-# Okabe and Ito's palette for all kinds of colour vision, without its yellow, which is too
-# faint for a line on white.
-_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"]
-# Nine markers and seven colours share no divisor: 63 models before a pair comes again.
-_MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">"]
-
-_AXIS_NORMS = {"linf": "$L_\\infty$ norm", "l2": "$L_2$ norm", "rms": "root mean square"}
-_PANELS_A_ROW = 3
 # In points (1/72 inch), at one epsilon: from one model's bar to the next, and over all of them.
 _BAR_STEP, _BARS_WIDTH = 3.0, 12.0
-# No date and no version: the same results give the same bytes.
-_METADATA: dict[str, dict[str, None]] = {
-    "png": {"Software": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
+_NO_EPSILONS = "No attack of this experiment is given an epsilon: see the figure survival."
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -48,16 +41,10 @@ def draw_accuracy_curve(directory: Path, output: Path) -> list[Path]:
     """
     results = read_results(directory)
     summary = summarise(results.rows, results.grid)
-    paths = []
-    # A reader's own matplotlibrc must not change the figure.
-    with matplotlib.style.context(["default", {"pdf.fonttype": 42}]):
-        figure = accuracy_curve(summary, results.grid, results.rows["label"].nunique())
-        for ending, metadata in _METADATA.items():
-            buffer = BytesIO()
-            figure.savefig(buffer, format=ending, dpi=200, metadata=metadata)
-            paths.append(output / f"accuracy_curve.{ending}")
-            write_bytes(paths[-1], buffer.getvalue())
-    return paths
+    classes = results.rows["label"].nunique()
+    return write_figure(
+        lambda: accuracy_curve(summary, results.grid, classes), output, "accuracy_curve"
+    )
 
 
 def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
@@ -73,17 +60,16 @@ def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
     two apart while the clean accuracy belongs on the same line. Points without a result are
     left out, their neighbours stay unjoined, and the figure tells how many jobs are missing.
     """
-    attacks = grid["attacks"]
-    columns = min(len(attacks), _PANELS_A_ROW)
-    rows = -(-len(attacks) // columns)
-    figure = Figure(figsize=(1.2 + 4.8 * columns, 1.2 + 3.8 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
-    for unused in panels[len(attacks) :]:
-        unused.remove()
+    attacks = list(filter(budgets, grid["attacks"]))
+    if not attacks:
+        figure = Figure(figsize=(6, 1))
+        figure.text(0.5, 0.5, _NO_EPSILONS, ha="center", va="center")
+        return figure
+    figure, panels = make_panels(len(attacks))
     chance = 100 / classes
     shifts = _shifts(len(grid["models"]), bars=_has_bars(summary))
     handles: list[Line2D] = []
-    for index, (axes, attack) in enumerate(zip(panels, attacks, strict=False)):
+    for axes, attack in zip(panels, attacks, strict=True):
         lines = summary[summary["attack"] == attack["name"]]
         # Every panel shows the same models; the last one's handles serve the legend.
         handles = [
@@ -91,22 +77,10 @@ def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
             for order, (model, shift) in enumerate(zip(grid["models"], shifts, strict=True))
         ]
         handles.append(axes.axhline(chance, color="0.35", linestyle="--", linewidth=1))
-        _set_axes(axes, attack, first=index % columns == 0)
-    labels = [*(_literal(model["name"]) for model in grid["models"]), f"chance ({chance:.3g}%)"]
-    # An inch holds about thirteen characters; a line's sample takes as much room as eight.
-    longest = 8 + max(map(len, labels))
-    most = max(1, min(len(labels), int(13 * figure.get_figwidth() / longest)))
-    # As few columns as give the same number of rows: no entry stands alone under the others.
-    legend_rows = -(-len(labels) // most)
-    legend = figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=-(-len(labels) // legend_rows),
-        title=_explain(summary),
-        frameon=False,
-    )
-    legend.get_title().set_multialignment("center")
+        _set_axes(axes, attack)
+    label_rows(panels, "accuracy (%)")
+    labels = [*(literal(model["name"]) for model in grid["models"]), f"chance ({chance:.3g}%)"]
+    add_legend(figure, handles, labels, _explain(summary))
     return figure
 
 
@@ -122,7 +96,7 @@ def _shifts(models: int, *, bars: bool) -> list[float]:
 
 def _draw_model(axes: Axes, lines: pd.DataFrame, order: int, shift: float) -> Line2D:
     lines = lines.sort_values("epsilon", kind="stable")
-    colour = _COLOURS[order % len(_COLOURS)]
+    colour, marker = model_style(order)
     epsilon = lines["epsilon"].to_numpy(dtype=float)
     mean, deviation, low, high = (
         100 * lines[key].to_numpy(dtype=float) for key in ("mean", "std", "low", "high")
@@ -147,7 +121,7 @@ def _draw_model(axes: Axes, lines: pd.DataFrame, order: int, shift: float) -> Li
         epsilon,
         mean,
         color=colour,
-        marker=_MARKERS[order % len(_MARKERS)],
+        marker=marker,
         markersize=5,
         linewidth=1.5,
         label=lines["model"].iloc[0],
@@ -156,29 +130,22 @@ def _draw_model(axes: Axes, lines: pd.DataFrame, order: int, shift: float) -> Li
     return line
 
 
-def _set_axes(axes: Axes, attack: Attack, first: bool) -> None:
-    ascending = sorted(attack["epsilons"], key=lambda epsilon: epsilon["value"])
-    smallest = min((e["value"] for e in ascending if e["value"] > 0), default=1.0)
-    largest = max(smallest, ascending[-1]["value"])
+def _set_axes(axes: Axes, attack: Attack) -> None:
+    epsilons = budgets(attack)
+    smallest = min((value for value in epsilons.values() if value > 0), default=1.0)
+    largest = max(smallest, *epsilons.values())
     axes.set_xscale("symlog", linthresh=smallest, linscale=0.5)
     axes.set_xlim(-0.2 * smallest, 1.15 * largest)
     axes.set_xticks(
-        [0.0, *(epsilon["value"] for epsilon in ascending)],
-        [CLEAN, *(_literal(epsilon["text"]) for epsilon in ascending)],
+        [0.0, *epsilons.values()],
+        [CLEAN, *map(literal, epsilons)],
         rotation=45,
         ha="right",
         rotation_mode="anchor",
     )
     axes.set_xticks([], minor=True)
-    axes.set_ylim(-3, 103)
-    axes.set_yticks(np.arange(0, 101, 20))
-    axes.grid(color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(_literal(attack["name"]))
-    axes.set_xlabel(f"$\\epsilon$ ({_AXIS_NORMS[attack['norm']]}, pixel values in [0, 1])")
-    if first:
-        axes.set_ylabel("accuracy (%)")
+    axes.set_title(literal(attack["name"]))
+    axes.set_xlabel(f"$\\epsilon$ ({AXIS_NORMS[attack['norm']]}, pixel values in [0, 1])")
 
 
 def _explain(summary: pd.DataFrame) -> str:
@@ -196,8 +163,3 @@ def _explain(summary: pd.DataFrame) -> str:
         jobs = int((attacked["seeds"] + attacked["missing"]).sum())
         text += f"\nincomplete: {missing} of {jobs} jobs (model, seed, $\\epsilon$) are missing"
     return text
-
-
-def _literal(text: str) -> str:
-    """`text` on one line, with its dollar signs kept from starting a formula."""
-    return " ".join(text.split()).replace("$", r"\$")

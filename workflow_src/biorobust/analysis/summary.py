@@ -12,16 +12,22 @@ from biorobust.files import read_json
 from biorobust.planning import AttackJob, attack_jobs
 
 CLEAN = "clean"
+NORMS = ("linf", "l2", "rms")
 
 _JOB = ["model", "seed", "attack", "epsilon_text"]
 _COLUMNS = [*_JOB, "image", "label", "clean_prediction", "broken"]
+_REQUIRED = [*_COLUMNS, "adversarial_prediction", "success", *NORMS]
 
 
 class Epsilon(TypedDict):
-    """A ball's size: `text` as the config writes it, `value` in the attack's norm."""
+    """A ball's size: `text` as the config writes it, `value` in the attack's norm.
+
+    An attack that looks for the smallest perturbation itself has one entry in this place, with
+    the text "minimal" and no value.
+    """
 
     text: str
-    value: float
+    value: float | None
 
 
 class Attack(TypedDict):
@@ -47,6 +53,11 @@ class Grid(TypedDict):
     attacks: list[Attack]
 
 
+def budgets(attack: Attack) -> dict[str, float]:
+    """The epsilons that an attack is given, by text; none where it looks for the smallest."""
+    return {e["text"]: e["value"] for e in attack["epsilons"] if e["value"] is not None}
+
+
 class Results(NamedTuple):
     """What the collect stage wrote: a row an image and job, the grid, and the gaps in it."""
 
@@ -70,7 +81,7 @@ def read_results(directory: Path) -> Results:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} is damaged: {reason}; delete it and run again") from error
-    absent = [column for column in _COLUMNS if column not in rows.columns]
+    absent = [column for column in _REQUIRED if column not in rows.columns]
     if absent:
         raise UserError(f"{path} has no column {', '.join(absent)}; delete it and run again")
     try:
@@ -94,7 +105,7 @@ def read_results(directory: Path) -> Results:
 
 
 def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
-    """Accuracies of every model under every attack of `grid`, with their error bars.
+    """Accuracies of every model under every attack of `grid` with epsilons, with error bars.
 
     `rows` holds one row per test image of each job. Adversarial accuracy is the thesis's (§3.1),
     1 - (M + A) / N with M images misclassified clean, A images broken at this or a smaller
@@ -117,8 +128,6 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     Raises UserError where there are no rows, where two jobs were not given the same images, or
     where the clean predictions of one (model, seed) differ between two jobs.
     """
-    if rows.empty:
-        raise UserError("results.parquet has no rows: every job is missing; see the jobs' logs")
     check_agreement(rows)
     images = int(rows["image"].nunique())
     survives = rows["clean_prediction"] == rows["label"]
@@ -133,9 +142,9 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
         robust[job] = robust_count
     lines: list[dict[str, Any]] = []
     for model in grid["models"]:
-        for attack in grid["attacks"]:
-            descending = sorted(attack["epsilons"], key=lambda epsilon: -epsilon["value"])
-            for text, value in [(CLEAN, 0.0), *((e["text"], e["value"]) for e in descending)]:
+        for attack in filter(budgets, grid["attacks"]):
+            descending = sorted(budgets(attack).items(), key=lambda epsilon: -epsilon[1])
+            for text, value in [(CLEAN, 0.0), *descending]:
                 found = (
                     clean.get((model["name"], seed))
                     if text == CLEAN
@@ -164,9 +173,11 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
 def check_agreement(rows: pd.DataFrame) -> None:
     """Raise UserError, naming two jobs, unless the jobs can stand in one table.
 
-    All jobs must hold the same images, each once and with the same label; all jobs of one
-    (model, seed) must hold the same clean predictions.
+    There must be rows. All jobs must hold the same images, each once and with the same label;
+    all jobs of one (model, seed) must hold the same clean predictions.
     """
+    if rows.empty:
+        raise UserError("results.parquet has no rows: every job is missing; see the jobs' logs")
     test_set: tuple[AttackJob, pd.DataFrame] | None = None
     first_of_seed: dict[tuple[str, int], tuple[AttackJob, pd.DataFrame]] = {}
     for key, group in rows[_COLUMNS].groupby(_JOB, sort=False):

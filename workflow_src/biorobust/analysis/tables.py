@@ -1,43 +1,18 @@
 """The thesis's Table 1, one an attack: a row a model, the clean accuracy, then each epsilon."""
 
-import unicodedata
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 import pandas as pd
 
-from biorobust.analysis.summary import CLEAN, Attack, Grid, read_results, summarise
+from biorobust.analysis.summary import CLEAN, Attack, Grid, budgets, read_results, summarise
+from biorobust.analysis.typesetting import NORM_NAMES, as_latex, as_markdown, as_text
 from biorobust.files import write_text
 from biorobust.jobs import Inputs, Job, Result, files_written
 
-NORM_NAMES = {"linf": "L∞", "l2": "L2", "rms": "root-mean-square"}
-
-_TEXT_WIDTH = 100
 _CSV_COLUMNS = ["model", "attack", "norm", "epsilon_text", "epsilon", "images", "seeds"]
 _CSV_COLUMNS += ["correct", "mean", "std", "low", "high", "missing"]
-
-_LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': "''",
-    # After the end of a row, a bare bracket or star is taken for an argument of \\ or a rule.
-    "[": "{[}",
-    "*": "{*}",
-    # Two hyphens would be set as one dash.
-    "-": "{-}",
-    "±": r"$\pm$",
-    "–": "--",
-    "−": "$-$",
-    "×": r"$\times$",
-    "ε": r"$\epsilon$",
-    "∞": r"$\infty$",
-}
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -47,8 +22,9 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_tables(directory: Path, output: Path) -> list[Path]:
-    """Write `<output>/<attack>.csv`, `.md`, `.tex` and `.txt` for each attack of the experiment.
+    """Write `<output>/<attack>.csv`, `.md`, `.tex` and `.txt` for each attack with epsilons.
 
+    An attack that looks for the smallest perturbation itself has none, hence no such table.
     `directory` is the experiment's results folder (see `read_results`). The same results give
     the same bytes. Returns the paths written. Raises UserError as `read_results` and
     `summarise` do.
@@ -56,7 +32,7 @@ def write_tables(directory: Path, output: Path) -> list[Path]:
     results = read_results(directory)
     summary = summarise(results.rows, results.grid)
     paths = []
-    for attack in results.grid["attacks"]:
+    for attack in filter(budgets, results.grid["attacks"]):
         for ending, text in render(summary, results.grid, attack["name"]).items():
             paths.append(output / f"{attack['name']}.{ending}")
             write_text(paths[-1], text)
@@ -84,9 +60,9 @@ def render(summary: pd.DataFrame, grid: Grid, attack: str) -> dict[str, str]:
     caption = describe(lines, grid, chosen)
     return {
         "csv": _csv(lines),
-        "md": _markdown(header, body, caption),
-        "tex": _latex(header, body, caption, attack),
-        "txt": _text(header, body, caption),
+        "md": as_markdown(header, body, caption),
+        "tex": as_latex(header, body, caption, attack),
+        "txt": as_text(header, body, caption),
     }
 
 
@@ -138,94 +114,3 @@ def _csv(lines: pd.DataFrame) -> str:
     counts = lines["correct"].map(lambda correct: " ".join(map(str, correct)))
     table = lines.assign(correct=counts)[_CSV_COLUMNS]
     return table.to_csv(index=False, lineterminator="\n")
-
-
-def _markdown(header: list[str], body: dict[str, list[list[str]]], caption: list[str]) -> str:
-    def row(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(cells) + " |"
-
-    def joined(cell: list[str]) -> str:
-        return f"{cell[0]} ({', '.join(cell[1:])})" if cell[1:] else cell[0]
-
-    lines = [row(map(escape_markdown, header)), row(["---", *["---:"] * (len(header) - 1)])]
-    for model, cells in body.items():
-        lines.append(row([escape_markdown(model), *map(joined, cells)]))
-    for sentence in caption:
-        lines += ["", escape_markdown(sentence)]
-    return "\n".join(lines) + "\n"
-
-
-def _latex(
-    header: list[str], body: dict[str, list[list[str]]], caption: list[str], attack: str
-) -> str:
-    def row(cells: Iterable[str]) -> str:
-        return " & ".join(cells) + r" \\"
-
-    label = "".join(c if c.isascii() and c.isalnum() else "-" for c in attack)
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{' '.join(map(escape_latex, caption))}}}",
-        rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
-        r"\toprule",
-        row(map(escape_latex, header)),
-        r"\midrule",
-    ]
-    for model, cells in body.items():
-        for depth, parts in enumerate(_by_line(cells)):
-            name = "" if depth else escape_latex(model)
-            size = r"\footnotesize " if depth else ""
-            lines.append(row([name, *(size + escape_latex(p) if p else "" for p in parts)]))
-    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
-    return "\n".join(lines) + "\n"
-
-
-def _text(header: list[str], body: dict[str, list[list[str]]], caption: list[str]) -> str:
-    table = [header]
-    for model, cells in body.items():
-        for depth, parts in enumerate(_by_line(cells)):
-            table.append(["" if depth else _one_line(model), *parts])
-    widths = [max(map(display_width, column)) for column in zip(*table, strict=True)]
-
-    def row(cells: list[str]) -> str:
-        padding = [" " * (width - display_width(c)) for width, c in zip(widths, cells, strict=True)]
-        first, *others = zip(cells, padding, strict=True)
-        return "  ".join([first[0] + first[1], *(pad + cell for cell, pad in others)]).rstrip()
-
-    lines = [row(table[0]), "─" * (sum(widths) + 2 * len(widths) - 2), *map(row, table[1:])]
-    for sentence in caption:
-        lines += ["", *wrap(sentence, _TEXT_WIDTH)]
-    return "\n".join(lines) + "\n"
-
-
-def _by_line(cells: list[list[str]]) -> list[list[str]]:
-    """Turn the cells of a model into its lines, shorter cells being filled up with blanks."""
-    depth = max(map(len, cells))
-    return [[cell[i] if i < len(cell) else "" for cell in cells] for i in range(depth)]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def escape_latex(text: str) -> str:
-    """`text` as LaTeX prints it literally, on one line."""
-    return "".join(_LATEX.get(character, character) for character in _one_line(text))
-
-
-def escape_markdown(text: str) -> str:
-    """`text` as Markdown shows it literally, on one line and inside a table's cell."""
-    special = "\\`*_[]<>|#&~$"
-    return "".join(f"\\{c}" if c in special else c for c in _one_line(text))
-
-
-def display_width(text: str) -> int:
-    """Columns that `text` takes on a terminal: wide characters two, combining marks none."""
-    return sum(
-        0
-        if unicodedata.combining(character) or unicodedata.category(character) == "Cf"
-        else 1 + (unicodedata.east_asian_width(character) in "WF")
-        for character in text
-    )

@@ -7,27 +7,33 @@ batch; the perturbation is clipped around the original image and to [0, 1].
 An image climbs a ladder of epsilons, ascending, and leaves it where it is broken, since a larger
 ball of the same norm holds what broke it. What it costs: one forward and backward pass at the
 original, which serves every rung; then one each per step, but for a rung's last iterate, which is
-only judged. Freed places are filled at once, and places that stay free at the end are computed
-and ignored, so that an image's result does not depend on who else is left.
+only judged. Freed places are filled at once: by new images, at the end of the stream by the next
+rungs of those that are left, and last by copies, whose results are ignored.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from biorobust.attacks.losses import Loss, cross_entropy_margin
+from biorobust.attacks.losses import Loss, cross_entropy
 from biorobust.attacks.norms import Norm
+from biorobust.attacks.rows import Queue, Rows, count, filled, joined
+from biorobust.attacks.sanity import require_images, require_logits
+from biorobust.data.counter_hash import Purpose, hash_keys
 
 Logits = Callable[[Tensor], Tensor]
+
+# Batches of 16 and more gave each image the same bits on every CPU network tried; fewer did not.
+_SMALLEST_BATCH = 16
 
 
 @dataclass(frozen=True)
 class Images:
     """A stretch of the stream: numbers [n], images [n, C, H, W] in [0, 1], labels [n].
 
-    `epsilons` [n, K] are each image's ladder, ascending.
+    `epsilons` [n, K] are each image's ladder, ascending; a shorter one ends in NaN.
     """
 
     numbers: Tensor
@@ -62,7 +68,9 @@ class Finished:
 class Settings:
     """How an attack moves. `relative_step` is the step's size as a share of epsilon.
 
-    With a random start the way to the starting point counts as a step of its own.
+    With a random start, a pure function of seed, image number and attempt, the way to the starting
+    point counts as a step of its own, and who survives starts again, `restarts` times in all. For
+    a model that draws random numbers, each pass is the mean over `expectation` draws.
     """
 
     norm: Norm
@@ -70,6 +78,9 @@ class Settings:
     relative_step: float
     loss: Loss
     random_start: bool = False
+    restarts: int = 1
+    seed: int = 0
+    expectation: int = 1
     targeted: bool = False
 
     @property
@@ -78,44 +89,71 @@ class Settings:
         return self.steps + self.random_start
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Images on their way, all tensors [n, ...]; `directions` are those at the originals."""
+def attack_stream(
+    logits_of: Logits,
+    stretches: Iterator[Images],
+    settings: Settings,
+    batch_size: int,
+    say: Callable[[str], None],
+) -> Iterator[Finished]:
+    """Attack every image of the stream; yields each rung that an image needs, in no fixed order.
 
-    numbers: Tensor
-    originals: Tensor
-    iterates: Tensor
-    directions: Tensor
-    labels: Tensor
-    epsilons: Tensor
-    rungs: Tensor
-    steps: Tensor
-    clean: Tensor
+    `logits_of` maps [B, C, H, W] to [B, K]. In a targeted attack `labels` are the wanted classes,
+    every image is attacked, and `broken` means that the wanted class was reached. At the end of
+    the stream an image may be reported on a rung above one that breaks it.
 
-    def __len__(self) -> int:
-        return len(self.numbers)
+    Where the device's memory does not suffice the batch is halved, which `say` is told. Raises
+    `sanity.UnfitForAttack` for pixels outside [0, 1], a negative epsilon, labels that the model
+    does not have, and outputs that are not finite logits.
+    """
+    queue = Queue(map(_rows, stretches))
+    moving: list[Rows] = []
+    arrived: list[Rows] = []  # at a rung's last iterate, which needs no gradient
+    while True:
+        moving += queue.take(batch_size - count(moving))
+        judging = count(arrived) >= batch_size or not moving
+        parts = arrived if judging else moving
+        if not parts:
+            return
+        waiting = joined(parts)
+        rows, rest = waiting.at(slice(batch_size)), waiting.at(slice(batch_size, None))
+        size = _pass_size(len(rows), batch_size, rows.originals.device)
+        if not judging and len(rows) < size:
+            rows = _with_next_rungs(rows, size - len(rows), settings)
+        try:
+            if judging:
+                logits = _judged(logits_of, rows, settings, size)
+                directions = rows.directions
+            else:
+                logits, directions = _logits_and_directions(logits_of, rows, settings, size)
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise
+            batch_size //= 2
+            say(f"the device is out of memory; going on with batches of {batch_size}")
+            continue
+        parts[:] = filled([rest])
+        rows = _first_seen(rows, logits, directions)
+        reached = _reached(rows, logits, settings)
+        again = ~reached & (rows.attempts + 1 < settings.restarts) & judging
+        done = (reached | judging) & ~again
+        if done.any():
+            yield _finished(rows.at(done), logits[done], settings)
+        broken = rows.at(reached)
+        rows, directions, again = rows.at(~reached), directions[~reached], again[~reached]
+        if judging:
+            rows = joined([rows.at(again).next_attempt(), _climbing(rows.at(~again))])
+            directions = rows.directions
+        moved = _advanced(rows, directions, settings)
+        last = moved.steps >= settings.last_step
+        moving = _without_higher([*moving, moved.at(~last)], broken)
+        arrived = _without_higher([*arrived, moved.at(last)], broken)
 
-    def at(self, chosen: Tensor | slice) -> "_Rows":
-        return _Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-    def changed(self, **values: Tensor) -> "_Rows":
-        return _Rows(*(values.get(f.name, getattr(self, f.name)) for f in fields(self)))
-
-    @property
-    def radii(self) -> Tensor:
-        """Each image's present epsilon: [n]."""
-        return self.epsilons.gather(1, self.rungs[:, None])[:, 0]
-
-
-def _joined(parts: list[_Rows]) -> _Rows:
-    if len(parts) == 1:
-        return parts[0]
-    return _Rows(*(torch.cat([getattr(p, f.name) for p in parts]) for f in fields(_Rows)))
-
-
-def _rows(images: Images) -> _Rows:
+def _rows(images: Images) -> Rows:
+    require_images(images.images, images.epsilons)
     zeros = torch.zeros_like(images.numbers)
-    return _Rows(
+    return Rows(
         numbers=images.numbers,
         originals=images.images,
         iterates=images.images,
@@ -123,100 +161,86 @@ def _rows(images: Images) -> _Rows:
         labels=images.labels,
         epsilons=images.epsilons,
         rungs=zeros,
+        attempts=zeros,
         steps=zeros,
         clean=images.labels,
+        led=zeros.bool(),
     )
 
 
-class _Queue:
-    """Hands out rows a few at a time: those put back first, then the stream's."""
+def _pass_size(rows: int, batch_size: int, device: torch.device) -> int:
+    """How many places a pass has: the batch, halved at a CPU's end of the stream.
 
-    def __init__(self, stretches: Iterator[Images]) -> None:
-        self._stretches = stretches
-        self._parts: list[_Rows] = []
-
-    def put(self, rows: _Rows) -> None:
-        if len(rows):
-            self._parts.append(rows)
-
-    def take(self, count: int) -> list[_Rows]:
-        taken = []
-        while count > 0:
-            if not self._parts:
-                stretch = next(self._stretches, None)
-                if stretch is None:
-                    break
-                self.put(_rows(stretch))
-                continue
-            part = self._parts.pop()
-            taken.append(part.at(slice(0, count)))
-            self.put(part.at(slice(count, None)))
-            count -= len(taken[-1])
-        return taken
-
-
-def attack_stream(
-    logits_of: Logits, stretches: Iterator[Images], settings: Settings, batch_size: int
-) -> Iterator[Finished]:
-    """Attack every image of the stream; yields each rung of each image once, in no fixed order.
-
-    `logits_of` maps [B, C, H, W] to [B, K]. In a targeted attack `labels` are the wanted classes,
-    every image is attacked, and `broken` means that the wanted class was reached.
+    An accelerator computes a small batch no faster, and compiled models want one shape.
     """
-    queue = _Queue(stretches)
-    moving: list[_Rows] = []
-    arrived: list[_Rows] = []  # at a rung's last iterate, which needs no gradient
-    while True:
-        moving += queue.take(batch_size - _count(moving))
-        if _count(arrived) >= batch_size or (arrived and not moving):
-            rows = _joined(arrived)
-            rows, rest = rows.at(slice(batch_size)), rows.at(slice(batch_size, None))
-            arrived = [rest] if len(rest) else []
-            with torch.no_grad():
-                logits = logits_of(_padded(rows.iterates, batch_size))[: len(rows)].float()
-            yield _finished(rows, logits, settings)
-            higher = _next_rung(rows.at(~_reached(rows, logits, settings)))
-            on = _advanced(higher, higher.directions, settings)
-        elif moving:
-            rows = _joined(moving)
-            moving = []
-            logits, directions = _logits_and_directions(logits_of, rows, settings, batch_size)
-            rows = _first_seen(rows, logits, directions)
-            reached = _reached(rows, logits, settings)
-            if reached.any():
-                yield _finished(rows.at(reached), logits[reached], settings)
-            on = _advanced(rows.at(~reached), directions[~reached], settings)
-        else:
-            return
-        last = on.steps >= settings.last_step
-        arrived += [part for part in [on.at(last)] if len(part)]
-        queue.put(on.at(~last))
+    size = batch_size
+    while device.type == "cpu" and size % 2 == 0 and rows <= size // 2 >= _SMALLEST_BATCH:
+        size //= 2
+    return size
 
 
-def _count(parts: list[_Rows]) -> int:
-    return sum(map(len, parts))
+def _with_next_rungs(rows: Rows, free: int, settings: Settings) -> Rows:
+    """Give free places to the next rungs of rows that would need them if they survive."""
+    chosen = (rows.may_climb & ~rows.led & (rows.steps > 0)).nonzero()[:free, 0]
+    if not len(chosen):
+        return rows
+    ahead = rows.at(chosen).next_rung()
+    led = rows.led.clone()
+    led[chosen] = True
+    return joined([rows.changed(led=led), _advanced(ahead, ahead.directions, settings)])
+
+
+def _climbing(survivors: Rows) -> Rows:
+    """Survivors of a rung on their next one, unless there is none or it is under way."""
+    return survivors.at(survivors.may_climb & ~survivors.led).next_rung()
+
+
+def _without_higher(parts: list[Rows], broken: Rows) -> list[Rows]:
+    """Drop what climbs above a rung that turned out to break its image."""
+    if broken.led.any():
+        same = [part.numbers[:, None] == broken.numbers for part in parts]
+        higher = [part.rungs[:, None] > broken.rungs for part in parts]
+        parts = [p.at(~(s & h).any(1)) for p, s, h in zip(parts, same, higher, strict=True)]
+    return filled(parts)
 
 
 def _padded(iterates: Tensor, size: int) -> Tensor:
-    """A batch of always the same size: free places hold copies of the first image."""
+    """A batch of the given size: free places hold copies of the first image."""
     free = size - len(iterates)
     return torch.cat([iterates, iterates[:1].expand(free, -1, -1, -1)]) if free else iterates
 
 
+def _judged(logits_of: Logits, rows: Rows, settings: Settings, size: int) -> Tensor:
+    """Logits in float32, without a gradient."""
+    pixels = _padded(rows.iterates, size)
+    with torch.no_grad():
+        draws = [logits_of(pixels)[: len(rows)].float() for _ in range(settings.expectation)]
+    return _mean(draws)
+
+
 def _logits_and_directions(
-    logits_of: Logits, rows: _Rows, settings: Settings, batch_size: int
+    logits_of: Logits, rows: Rows, settings: Settings, size: int
 ) -> tuple[Tensor, Tensor]:
     """Logits in float32, and the direction of the step, from the gradient in the pixels alone."""
-    pixels = _padded(rows.iterates, batch_size).detach().requires_grad_()
-    labels = torch.cat([rows.labels, rows.labels[:1].expand(batch_size - len(rows))])
-    with torch.enable_grad():
-        logits = logits_of(pixels).float()
-        (gradient,) = torch.autograd.grad(settings.loss(logits, labels).sum(), pixels)
+    pixels = _padded(rows.iterates, size).detach().requires_grad_()
     here = slice(len(rows))
-    return logits.detach()[here], settings.norm.direction(gradient[here])
+    draws, gradients = [], []
+    for _ in range(settings.expectation):
+        with torch.enable_grad():
+            logits = logits_of(pixels)[here].float()
+            if (rows.steps == 0).any():
+                require_logits(logits.detach(), rows.labels)
+            (gradient,) = torch.autograd.grad(settings.loss(logits, rows.labels).sum(), pixels)
+        draws.append(logits.detach())
+        gradients.append(gradient[here])
+    return _mean(draws), settings.norm.direction(_mean(gradients))
 
 
-def _first_seen(rows: _Rows, logits: Tensor, directions: Tensor) -> _Rows:
+def _mean(values: list[Tensor]) -> Tensor:
+    return values[0] if len(values) == 1 else torch.stack(values).mean(0)
+
+
+def _first_seen(rows: Rows, logits: Tensor, directions: Tensor) -> Rows:
     """Keep what the original image gave: every rung starts from it."""
     fresh = rows.steps == 0
     return rows.changed(
@@ -225,22 +249,11 @@ def _first_seen(rows: _Rows, logits: Tensor, directions: Tensor) -> _Rows:
     )
 
 
-def _reached(rows: _Rows, logits: Tensor, settings: Settings) -> Tensor:
+def _reached(rows: Rows, logits: Tensor, settings: Settings) -> Tensor:
     return (logits.argmax(1) == rows.labels) == settings.targeted
 
 
-def _next_rung(rows: _Rows) -> _Rows:
-    """Those that have a larger epsilon left, back at their originals."""
-    rows = rows.at(rows.rungs + 1 < rows.epsilons.shape[1])
-    return rows.changed(
-        rungs=rows.rungs + 1, steps=torch.zeros_like(rows.steps), iterates=rows.originals
-    )
-
-
-def _finished(rows: _Rows, logits: Tensor, settings: Settings) -> Finished:
-    # Vectorised float32 rounds by an image's place in the batch; rounded from float64 it does not.
-    margins = cross_entropy_margin(logits.double(), rows.labels)
-    losses = torch.nn.functional.softplus(margins).float()
+def _finished(rows: Rows, logits: Tensor, settings: Settings) -> Finished:
     attacked = (rows.steps > 0) | settings.targeted
     return Finished(
         numbers=rows.numbers,
@@ -250,22 +263,34 @@ def _finished(rows: _Rows, logits: Tensor, settings: Settings) -> Finished:
         labels=rows.labels,
         clean_predictions=rows.clean,
         predictions=logits.argmax(1),
-        losses=losses,
+        losses=cross_entropy(logits, rows.labels),
         steps=rows.steps,
         broken=_reached(rows, logits, settings) & attacked,
     )
 
 
-def _advanced(rows: _Rows, directions: Tensor, settings: Settings) -> _Rows:
+def _advanced(rows: Rows, directions: Tensor, settings: Settings) -> Rows:
     """The rows one step further along their directions, back inside ball and pixel range."""
     norm, radii = settings.norm, rows.radii
     sign = -1.0 if settings.targeted else 1.0
     moved = rows.iterates + _wide(sign * settings.relative_step * radii) * directions
-    if settings.random_start:
-        started = rows.originals + norm.random_start(rows.originals, radii)
-        moved = torch.where(_wide(rows.steps == 0), started, moved)
+    starting = rows.steps == 0
+    if settings.random_start and starting.any():
+        starts = _wide(radii[starting]) * _random_starts(rows.at(starting), settings)
+        moved[starting] = rows.originals[starting] + starts
     inside = rows.originals + norm.project(moved - rows.originals, radii)
     return rows.changed(iterates=inside.clamp(0, 1), steps=rows.steps + 1)
+
+
+def _random_starts(rows: Rows, settings: Settings) -> Tensor:
+    """Points of the unit ball [n, C, H, W], each a function of seed, image and attempt alone."""
+    starts = []
+    counter = torch.zeros(1, dtype=torch.int64)
+    for number, attempt in zip(rows.numbers.cpu(), rows.attempts.tolist(), strict=True):
+        key = hash_keys(Purpose.ATTACK, settings.seed, attempt, number[None], counter)
+        generator = torch.Generator().manual_seed(int(key))
+        starts.append(settings.norm.random_start(rows.originals.shape[1:], generator))
+    return torch.stack(starts).to(rows.originals)
 
 
 def _wide(values: Tensor) -> Tensor:

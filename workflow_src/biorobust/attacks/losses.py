@@ -19,6 +19,14 @@ def cross_entropy_margin(logits: Tensor, classes: Tensor) -> Tensor:
     return others.logsumexp(1) - own[:, 0]
 
 
+def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
+    """The cross-entropy in float32: [B, K], [B] -> [B].
+
+    Vectorised float32 rounds by an image's place in the batch; rounded from float64 it does not.
+    """
+    return torch.nn.functional.softplus(cross_entropy_margin(logits.double(), classes)).float()
+
+
 def margin(logits: Tensor, classes: Tensor) -> Tensor:
     """The largest other logit minus the class's own: [B, K], [B] -> [B]."""
     own = logits.gather(1, classes[:, None])

@@ -29,8 +29,8 @@ class Norm(ABC):
         """The perturbation scaled or clipped into the ball of size epsilon [B]."""
 
     @abstractmethod
-    def random_start(self, like: Tensor, epsilon: Tensor) -> Tensor:
-        """A uniformly random perturbation from the ball, from torch's own generator."""
+    def random_start(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
+        """A uniformly random point of the unit ball, for one image of this shape [C, H, W]."""
 
 
 class Linf(Norm):
@@ -46,8 +46,8 @@ class Linf(Norm):
         bound = _per_image(epsilon)
         return perturbation.clamp(-bound, bound)
 
-    def random_start(self, like: Tensor, epsilon: Tensor) -> Tensor:
-        return (torch.rand_like(like) * 2 - 1) * _per_image(epsilon)
+    def random_start(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
+        return torch.rand(shape, generator=generator) * 2 - 1
 
 
 class L2(Norm):
@@ -64,11 +64,9 @@ class L2(Norm):
         size = self.size(perturbation).clamp(min=_FLOOR)
         return perturbation * _per_image((epsilon / size).clamp(max=1))
 
-    def random_start(self, like: Tensor, epsilon: Tensor) -> Tensor:
-        dimensions = like.shape[1:].numel()
-        direction = self.direction(torch.randn_like(like))
-        radius = torch.rand(len(like), device=like.device) ** (1 / dimensions)
-        return direction * _per_image(radius * epsilon)
+    def random_start(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
+        direction = self.direction(torch.randn(shape, generator=generator)[None])[0]
+        return direction * torch.rand(1, generator=generator) ** (1 / shape.numel())
 
 
 class Rms(L2):

@@ -1,5 +1,6 @@
 """`PGD`: the engine as a Foolbox attack."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -9,10 +10,13 @@ import torch
 from foolbox.attacks.base import FixedEpsilonAttack, get_criterion, raise_if_kwargs
 from foolbox.criteria import Misclassification, TargetedMisclassification
 from foolbox.distances import Distance, l2, linf
+from torch import Tensor
 
-from biorobust.attacks.engine import Finished, Images, Settings, attack_stream
+from biorobust.attacks.engine import Finished, Images, Logits, Settings, attack_stream
+from biorobust.attacks.fast_pass import PRECISIONS, attack_fast_first, finding_model
 from biorobust.attacks.losses import LOSSES
 from biorobust.attacks.norms import NORMS
+from biorobust.attacks.sanity import require_eval_mode
 
 
 class RmsDistance(Distance):
@@ -43,12 +47,19 @@ class PGD(FixedEpsilonAttack):
     `norm`: "linf", "l2" (true Euclidean) or "rms" (the thesis's "L2": true L2 divided by
     sqrt(C * H * W)). `relative_step`: step size as a share of epsilon; 1/3 is the published one.
     `loss`: "cross_entropy" or "margin"; both keep their gradient where the model is very sure.
+    `random_start`: begin at a random point of the ball; `restarts`: how often, each time only with
+    the images that survived. `expectation`: for models that draw random numbers, how many draws a
+    pass is the mean of (Athalye et al. 2018); verdicts are those of the mean logits.
 
-    `batch_size`: images that go through the model at a time; late steps cost a full batch too, so
-    a few hundred images want a batch well below their number.
+    How it runs: `batch_size`: images that go through the model at a time. `precision` ("float32",
+    "tf32", "bfloat16") and `compiled` (torch.compile) are of a first pass that may find, but not
+    judge: see `fast_pass`. `channels_last` hands the model images in that memory order.
 
-    Raises ValueError for an unknown norm or loss, steps below 1, other bounds or another kind of
-    criterion.
+    Raises ValueError for an unknown norm, loss or precision, for steps, restarts or expectation
+    below 1, for several restarts without a random start, and when called with other bounds or
+    another kind of criterion; `sanity.UnfitForAttack`, which is a ValueError too, for a model in
+    training mode, pixels outside [0, 1], labels that the model does not have, a negative epsilon,
+    and outputs that are probabilities or not finite.
     """
 
     def __init__(
@@ -59,16 +70,34 @@ class PGD(FixedEpsilonAttack):
         relative_step: float = 1 / 3,
         loss: str = "cross_entropy",
         random_start: bool = False,
+        restarts: int = 1,
+        expectation: int = 1,
         batch_size: int = 64,
+        precision: str = "float32",
+        compiled: bool = False,
+        channels_last: bool = False,
     ) -> None:
-        if norm not in NORMS:
-            raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}")
-        if loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}")
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, not {steps}")
-        self.norm, self.steps, self.relative_step = norm, steps, relative_step
-        self.loss, self.random_start, self.batch_size = loss, random_start, batch_size
+        for name, value, known in (
+            ("norm", norm, NORMS),
+            ("loss", loss, LOSSES),
+            ("precision", precision, PRECISIONS),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        for name, number in (
+            ("steps", steps),
+            ("restarts", restarts),
+            ("expectation", expectation),
+        ):
+            if number < 1:
+                raise ValueError(f"{name} must be at least 1, not {number}")
+        if restarts > 1 and not random_start:
+            raise ValueError(f"restarts is {restarts}, but without random_start all are the same")
+        self.norm, self.steps, self.relative_step, self.loss = norm, steps, relative_step, loss
+        self.random_start, self.restarts, self.expectation = random_start, restarts, expectation
+        self.batch_size = batch_size
+        self.precision, self.compiled, self.channels_last = precision, compiled, channels_last
+        self._finding: tuple[Any, Logits] | None = None
 
     @property
     def distance(self) -> Distance:
@@ -77,22 +106,53 @@ class PGD(FixedEpsilonAttack):
 
     def stream(
         self,
-        model: Callable[[torch.Tensor], torch.Tensor],
+        model: Logits,
         stretches: Iterator[Images],
         *,
         batch_size: int,
         targeted: bool = False,
+        seed: int = 0,
+        say: Callable[[str], None] = warnings.warn,
     ) -> Iterator[Finished]:
-        """Attack a stream of images with flat memory; yields each rung of each image once."""
+        """Attack a stream of images with flat memory; yields each rung that an image needs.
+
+        Random starts follow from `seed` and the images' numbers; `say` is told of halved batches.
+        With a fast pass the ladders must have one epsilon.
+        """
+        require_eval_mode(model)
         settings = Settings(
             norm=NORMS[self.norm],
             steps=self.steps,
             relative_step=self.relative_step,
             loss=LOSSES[self.loss],
             random_start=self.random_start,
+            restarts=self.restarts,
+            seed=seed,
+            expectation=self.expectation,
             targeted=targeted,
         )
-        return attack_stream(model, stretches, settings, batch_size)
+        judging = self._in_memory_order(model)
+        if not self._has_fast_pass:
+            return attack_stream(judging, stretches, settings, batch_size, say)
+        return attack_fast_first(
+            self._finding_model(model), judging, stretches, settings, batch_size, say
+        )
+
+    @property
+    def _has_fast_pass(self) -> bool:
+        return self.precision != "float32" or self.compiled
+
+    def _finding_model(self, model: Logits) -> Logits:
+        # Kept, since compiling anew for each epsilon would cost more than it saves.
+        if self._finding is None or self._finding[0] is not model:
+            found = finding_model(model, self.precision, compiled=self.compiled)
+            self._finding = model, self._in_memory_order(found)
+        return self._finding[1]
+
+    def _in_memory_order(self, model: Logits) -> Logits:
+        if not self.channels_last:
+            return model
+        return lambda images: model(images.contiguous(memory_format=torch.channels_last))
 
     def __call__(  # type: ignore[misc]  # Foolbox's is final for type checkers alone
         self,
@@ -105,18 +165,23 @@ class PGD(FixedEpsilonAttack):
     ) -> Any:
         """Attack under one epsilon or several; what breaks an image serves all larger epsilons.
 
-        Returns, as every Foolbox attack does, raw images, clipped images and success: for a list
-        of K epsilons two lists of K batches and a boolean [K, B], else two batches and a [B]. Raw
-        and clipped images are the same, since the iterates never leave the ball, and success is
-        the verdict on just these images; misclassified images count as successes, unchanged.
+        `epsilons`: a number, K numbers, or a tensor [K, B] of each image's own. Returns, as every
+        Foolbox attack does, raw images, clipped images and success: for K epsilons two lists of K
+        batches and a boolean [K, B], else two batches and a [B]. Raw and clipped images are the
+        same, since the iterates never leave the ball, and success is the verdict on just these
+        images; misclassified images count as successes, unchanged.
+
+        Random starts are drawn from torch's generator.
         """
         raise_if_kwargs(kwargs)
-        ladder = list(epsilons) if isinstance(epsilons, Iterable) else [epsilons]
+        several = isinstance(epsilons, Iterable)
         images, restore = ep.astensor_(inputs)
-        found, success = self._climb(model, images.raw, criterion, ladder)
+        found, success = self._climb(
+            model, images.raw, criterion, list(epsilons) if several else [epsilons]
+        )
         batches = [restore(ep.astensor(batch)) for batch in found]
         verdicts = restore(ep.astensor(success))
-        if isinstance(epsilons, Iterable):
+        if several:
             return batches, list(batches), verdicts
         return batches[0], batches[0], verdicts[0]
 
@@ -133,34 +198,45 @@ class PGD(FixedEpsilonAttack):
         return self(model, inputs, criterion, epsilons=epsilon, **kwargs)[0]
 
     def _climb(
-        self, model: foolbox.models.Model, images: torch.Tensor, criterion: Any, ladder: list[float]
-    ) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Returned iterates (K times [B, C, H, W]) and success [K, B], in the order of `ladder`."""
+        self, model: foolbox.models.Model, images: Tensor, criterion: Any, epsilons: list[Any]
+    ) -> tuple[list[Tensor], Tensor]:
+        """Returned iterates (K times [B, C, H, W]) and success [K, B], in the given order."""
         if tuple(model.bounds) != (0, 1):
             raise ValueError(f"the model's bounds must be (0, 1), not {tuple(model.bounds)}")
         classes, targeted = _classes_of(criterion)
-        ascending = sorted(range(len(ladder)), key=lambda place: ladder[place])
-        sizes = torch.tensor([float(ladder[place]) for place in ascending], device=images.device)
+        sizes = [torch.as_tensor(e, dtype=torch.float32, device=images.device) for e in epsilons]
+        table = torch.stack([size.expand(len(images)) for size in sizes], dim=1)  # [B, K]
+        ladders, places = table.sort(dim=1)
+        found = images.detach().expand(len(epsilons), *images.shape).clone()  # [K, B, C, H, W]
+        success = torch.zeros(found.shape[:2], dtype=torch.bool, device=images.device)
         numbers = torch.arange(len(images), device=images.device)
-        whole = Images(numbers, images.detach(), classes, sizes.expand(len(images), -1))
-        found = [images.detach().clone() for _ in ladder]
-        success = torch.zeros(len(ladder), len(images), dtype=torch.bool, device=images.device)
-        for part in self.stream(
-            model,
-            iter([whole]),
-            batch_size=min(self.batch_size, max(1, len(images))),
-            targeted=targeted,
-        ):
-            adversarial = (part.predictions == part.labels) == targeted
-            for rung, place in enumerate(ascending):
-                # An adversarial image of this rung is one of every larger ball as well.
-                here = (part.rungs == rung) | (adversarial & (part.rungs < rung))
-                found[place][part.numbers[here]] = part.iterates[here]
-                success[place, part.numbers[here]] = adversarial[here]
-        return found, success
+        seed = int(torch.randint(2**31, ())) if self.random_start else 0
+        # A fast pass takes one rung at a time, with the images that the last one left.
+        width = 1 if self._has_fast_pass else len(epsilons)
+        for lowest in range(0, len(epsilons), width):
+            left = numbers[~success[places[:, lowest], numbers]]
+            ladder = ladders[left, lowest : lowest + width]
+            parts = self.stream(
+                model,
+                iter([Images(left, images.detach()[left], classes[left], ladder)]),
+                batch_size=max(1, min(self.batch_size, len(left))),
+                targeted=targeted,
+                seed=seed,
+            )
+            for part in parts:
+                adversarial = (part.predictions == part.labels) == targeted
+                for rung in range(len(epsilons)):
+                    place = places[part.numbers, rung]
+                    climbed = part.rungs + lowest
+                    # An adversarial image of this rung is one of every larger ball as well.
+                    here = adversarial & (climbed <= rung)
+                    here |= (climbed == rung) & ~success[place, part.numbers]
+                    found[place[here], part.numbers[here]] = part.iterates[here]
+                    success[place[here], part.numbers[here]] = adversarial[here]
+        return list(found), success
 
 
-def _classes_of(criterion: Any) -> tuple[torch.Tensor, bool]:
+def _classes_of(criterion: Any) -> tuple[Tensor, bool]:
     """The labels to leave, or the classes to reach and True. Raises ValueError for others."""
     criterion = get_criterion(criterion)
     if isinstance(criterion, Misclassification):

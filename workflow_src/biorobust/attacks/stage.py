@@ -14,6 +14,7 @@ import torch
 from biorobust.attacks.engine import Finished, Images
 from biorobust.attacks.norms import NORMS
 from biorobust.attacks.pgd import PGD
+from biorobust.attacks.sanity import UnfitForAttack
 from biorobust.data.batches import to_pixels
 from biorobust.data.shards import Shards, open_shards
 from biorobust.devices import prepare_torch
@@ -60,16 +61,19 @@ def run(job: Job, inputs: Inputs) -> Result:
     rows: dict[int, str] = {}
     progress = Progress(f"{job.record.stem} images", len(shards), job.say)
     broken = 0
-    for finished in attack.stream(victim, stretches, batch_size=batch_size):
-        if not finished.losses.isfinite().all():
-            raise UserError(
-                f"the model in {job.inputs['training'].parent} gives logits that are not finite; "
-                "train it again, with a lower learning rate"
-            )
-        for number, row in _rows(finished, shards.ids):
-            rows[number] = row
-        broken += int(finished.broken.sum())
-        progress.update(len(rows), f"{broken} broken")
+    stream = attack.stream(
+        victim, stretches, batch_size=batch_size, seed=config["seed"], say=job.say
+    )
+    try:
+        for finished in stream:
+            for number, row in _rows(finished, shards.ids):
+                rows[number] = row
+            broken += int(finished.broken.sum())
+            progress.update(len(rows), f"{broken} broken")
+    except UnfitForAttack as error:
+        raise UserError(
+            f"the model in {job.inputs['training'].parent} cannot be attacked: {error}"
+        ) from error
     lines = [",".join(COLUMNS), *(rows[number] for number in range(len(shards)))]
     path = job.record.with_suffix(".csv")
     outputs = {path.name: write_text(path, "\n".join(lines) + "\n")}

@@ -12,6 +12,7 @@ from biorobust.config.experiment import Experiment, as_image_size
 from biorobust.config.models import ModelEntry
 from biorobust.config.values import as_integer, as_number, as_written, repeated
 from biorobust.errors import UserError
+from biorobust.stages import TABLES
 
 Raw = dict[str, Any]
 Location = tuple[int | str, ...]
@@ -67,13 +68,15 @@ def read_experiment(raw: Any) -> Experiment:
 
 
 def _repeats(raw: Any) -> Iterable[str]:
-    """What is written twice, told from the raw config: wrong entries beside it do not hide it."""
+    """Names taken twice, told from the raw config: wrong entries beside it do not hide it."""
     for seed in repeated(_read(as_integer, _list(raw, "seeds"))):
         yield f"seeds: {seed} is written twice; each once"
     for group in ("models", "attacks"):
         names = [entry.get("name") for entry in _list(raw, group) if isinstance(entry, dict)]
         for name in repeated(name for name in names if isinstance(name, str)):
             yield f"{group}: {name!r} is written twice; each once"
+        if group == "attacks" and (taken := set(TABLES).intersection(map(str, names))):
+            yield f"attacks: {min(taken)!r} is the name of a table; choose another for the attack"
     for position, attack in enumerate(_list(raw, "attacks")):
         pairs = _read(
             lambda value: (as_number(value), as_written(value)), _list(attack, "epsilons")

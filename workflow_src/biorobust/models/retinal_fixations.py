@@ -58,5 +58,5 @@ class RetinalFixations(ImageClassifier):
         self, images: Tensor, labels: Tensor, draws: Tensor
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         self.require_images(images)
-        views = self.retina.warp(images, gazes_from_draws(draws, self._reach))
+        views = self.retina.warp_whole(images, gazes_from_draws(draws, self._reach))
         return self.head(self.backbone(views)), self.backbone.regularisation(), {}
