@@ -9,6 +9,7 @@ STAGES = {
 TABLES = {
     "adversarial_accuracy": "biorobust.analysis.tables",
     "robustness": "biorobust.analysis.robustness_table",
+    "trade_off": "biorobust.analysis.trade_off_table",
 }
 FIGURES = {
     "accuracy_curve": "biorobust.analysis.accuracy_curve",
