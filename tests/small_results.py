@@ -15,10 +15,10 @@ VALUES: dict[str, float | None] = {**FIVE, "8/255": 8 / 255, "minimal": None}
 
 
 def counted_job(
-    model: str, seed: int, attack: str, text: str, clean: int, robust: int
+    model: str, seed: int, attack: str, text: str, clean: int, robust: int, *, images: int = 10
 ) -> pd.DataFrame:
-    """Ten images of two classes: the first `clean` are right, the first `robust` survive."""
-    image = np.arange(10)
+    """Images of two classes: the first `clean` are right, the first `robust` survive."""
+    image = np.arange(images)
     predictions = np.where(image < clean, image % 2, 1 - image % 2)
     return pd.DataFrame(
         {

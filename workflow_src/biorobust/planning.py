@@ -88,13 +88,16 @@ def collect_plan(outline: Outline) -> Plan:
 
 def report_plan(outline: Outline, kind: str, name: str) -> Plan:
     """The plan of one table or figure (`kind`: "tables" or "figures")."""
-    return {
+    plan = {
         "stage": kind,
         "code": outline[kind][name],
         "name": name,
         "files": report_files(outline, name),
         "inputs": {"results": plan_digest(collect_plan(outline))},
     }
+    if name == "published":
+        plan["config"] = outline["published"]
+    return plan
 
 
 def report_files(outline: Outline, name: str) -> list[str]:

@@ -10,6 +10,7 @@ TABLES = {
     "adversarial_accuracy": "biorobust.analysis.tables",
     "robustness": "biorobust.analysis.robustness_table",
     "trade_off": "biorobust.analysis.trade_off_table",
+    "published": "biorobust.analysis.published_table",
 }
 FIGURES = {
     "accuracy_curve": "biorobust.analysis.accuracy_curve",

@@ -1,10 +1,10 @@
 """The two error bars of every reported accuracy: over test images and over seeds."""
 
 from collections.abc import Sequence
-from math import ceil, floor, nan
+from math import ceil, floor, nan, sqrt
 from statistics import fmean, stdev
 
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 
 def wilson_interval(successes: float, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -33,3 +33,18 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     values.
     """
     return fmean(values), stdev(values) if len(values) > 1 else nan
+
+
+def prediction_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Where one more value would fall, if all came from one normal distribution.
+
+    mean ± t s sqrt(1 + 1 / n), with Student's t of n - 1 degrees of freedom and the sample
+    standard deviation s: what a single published run is held against. Raises ValueError with
+    fewer than two values.
+    """
+    if len(values) < 2:
+        raise ValueError("one value does not tell how far another may lie")
+    mean, deviation = mean_and_deviation(values)
+    quantile = float(t.ppf((1 + confidence) / 2, len(values) - 1))
+    reach = quantile * deviation * sqrt(1 + 1 / len(values))
+    return mean - reach, mean + reach

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from biorobust.analysis.published_values import MODELS
 from biorobust.config.values import Integer, Name, NotEmpty, Number, Section, Switch
 from biorobust.sampling.windows import coarse_window, cortical_windows
 
@@ -22,10 +23,18 @@ def _rising(radii: tuple[int, ...]) -> tuple[int, ...]:
 Radii = Annotated[tuple[Pixels, ...], AfterValidator(_rising), NotEmpty]
 
 
+def _known_publication(key: str) -> str:
+    if key not in MODELS:
+        raise ValueError(f"must be {', '.join(MODELS)}")
+    return key
+
+
 class _Entry(Section):
     name: Name
     weights: str | None = None
     """A safetensors file trained elsewhere; `{seed}` in it stands for the seed."""
+    published: Annotated[str, AfterValidator(_known_publication)] | None = None
+    """Which published model it is held against; makes no job but that table stale."""
 
     def check_fit(self, image_size: int) -> None:
         """Raises ValueError where an option does not fit images of N x N pixels."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from biorobust.code_digest import code_digest
 from biorobust.config.experiment import Experiment
+from biorobust.config.published import published_comparison
 from biorobust.config.values import as_number
 from biorobust.data.sources.catalogue import source_fingerprint
 from biorobust.errors import UserError
@@ -28,6 +29,9 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         missing = [str(error), *missing]
     if missing:
         raise UserError("\n".join(missing))
+    comparison = published_comparison(experiment)
+    # Without a published model there is nothing to set beside.
+    tables = [name for name in TABLES if name != "published" or comparison["models"]]
     return {
         "experiment": experiment.name,
         "shard": {
@@ -38,8 +42,9 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         "models": [_model(experiment, entry) for entry in experiment.models],
         "attacks": [_attack(entry) for entry in experiment.attacks],
         "collect": {"code": code_digest(STAGES["collect"])},
-        "tables": {name: code_digest(module) for name, module in TABLES.items()},
+        "tables": {name: code_digest(TABLES[name]) for name in tables},
         "figures": {name: code_digest(module) for name, module in FIGURES.items()},
+        "published": comparison,
     }
 
 
@@ -47,7 +52,7 @@ def _model(experiment: Experiment, entry: Any) -> dict[str, Any]:
     implementation = MODELS[entry.kind]
     module = implementation.split(":")[0]
     config: dict[str, Any] = {
-        "model": entry.model_dump(exclude={"name", "weights"}),
+        "model": entry.model_dump(exclude={"name", "weights", "published"}),
         "image_size": experiment.data.image_size,
     }
     seeds = _seeds(experiment, entry)
