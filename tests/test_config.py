@@ -27,12 +27,12 @@ attacks:
 execution: {threads: 2}
 """
 SECTIONS = {
-    "": "attacks, data, execution, models, name, seeds, training",
+    "": "attacks, data, execution, models, name, seeds, smoke, training",
     "data": "image_size, on_corrupt, path, resize, source, test_limit, train_limit",
     "training": "augment, batch_size, epochs, learning_rate, learning_rate_steps",
-    "models.0": "backbone, batch_norm_momentum, kind, name, stem_width, weights, width",
-    "models.1": "backbone, batch_norm_momentum, interpolation, kind, name, stem_width, weights, "
-    "width",
+    "models.0": "backbone, batch_norm_momentum, kind, name, published, stem_width, weights, width",
+    "models.1": "backbone, batch_norm_momentum, interpolation, kind, name, published, stem_width, "
+    "weights, width",
     "attacks.0": "epsilons, kind, loss, name, norm, relative_step, steps",
     "execution": "attack_batch_size, device, images_per_shard, threads",
 }

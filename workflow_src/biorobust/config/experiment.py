@@ -92,10 +92,12 @@ class Execution(Section):
 class Experiment(Section):
     """A whole config. Results stand in `results/<name>/`.
 
+    `smoke` asks for the same experiment made tiny (see `smoke.slimmed`).
     `reading.read_experiment` also checks that no seed, name or epsilon is written twice.
     """
 
     name: Name
+    smoke: Switch = False
     seeds: Annotated[tuple[Seed, ...], NotEmpty]
     data: Data
     training: Training

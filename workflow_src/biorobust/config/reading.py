@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from biorobust.config.experiment import Experiment, as_image_size
 from biorobust.config.models import ModelEntry
+from biorobust.config.smoke import slimmed
 from biorobust.config.values import as_integer, as_number, as_written, repeated
 from biorobust.errors import UserError
 from biorobust.stages import TABLES
@@ -50,7 +51,7 @@ def overlaid(merged: Raw, overlay: Raw) -> Raw:
 
 
 def read_experiment(raw: Any) -> Experiment:
-    """The experiment that a raw config describes.
+    """The experiment that a raw config describes, made tiny where it says `smoke: true`.
 
     Raises UserError with one line for each mistake: where it is, what is there, what is allowed.
     """
@@ -61,6 +62,8 @@ def read_experiment(raw: Any) -> Experiment:
         mistakes = [_explained(dict(problem)) for problem in error.errors()] + across
     else:
         if not across:
+            if experiment.smoke:
+                return read_experiment(slimmed(experiment.model_dump(mode="json")))
             return experiment
         mistakes = across
     lines = [f"  {mistake}" for mistake in mistakes]

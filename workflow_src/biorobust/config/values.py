@@ -54,6 +54,9 @@ def as_integer(value: Any) -> int:
 
 
 def _as_switch(value: Any) -> bool:
+    # Snakemake's `--config` delivers what is not spelled True or False as text.
+    if value in ("true", "false"):
+        return bool(value == "true")
     if not isinstance(value, bool):
         raise ValueError("must be true or false")
     return value
