@@ -151,7 +151,10 @@ def test_what_must_be_given(place: str) -> None:
 
 
 def test_an_unknown_kind_lists_the_kinds() -> None:
-    kinds = "coarse_fixations, cortical_fixations, retinal_fixations, standard"
+    kinds = (
+        "coarse_fixations, cortical_fixations, multi_gaze, parallel_transformers, "
+        "retinal_fixations, standard"
+    )
     config = config_with(**{"models.1.kind": "vit"})
     assert mistakes(config) == [f"models[1].kind: 'vit' is not allowed; allowed: {kinds}"]
     del config["models"][1]["kind"]

@@ -98,6 +98,37 @@ def test_config_and_constructor_refuse_the_same(kind: str, given: dict[str, Any]
 
 
 @pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("parallel_transformers", {"branches": 0}),
+        ("multi_gaze", {"branches": 1.5}),
+        ("multi_gaze", {"shared_weights": 1}),
+        ("multi_gaze", {"localiser_width": 0}),
+        ("parallel_transformers", {"localiser_stem_width": 8}),
+        ("multi_gaze", {"localiser_backbone": "resnet20", "localiser_stem_width": 8}),
+        ("multi_gaze", {"gaze_regularisation": -0.01}),
+        ("parallel_transformers", {"shared_weights": True, "combination": "averaged_logits"}),
+    ],
+)
+def test_config_and_constructor_refuse_the_same_branches(kind: str, given: dict[str, Any]) -> None:
+    test_config_and_constructor_refuse_the_same(kind, given)
+
+
+def test_a_model_of_every_published_kind_of_branches_is_read() -> None:
+    shared = {"shared_weights": True, "combination": "averaged_logits"}
+    for entry in [
+        {"kind": "multi_gaze", "gaze_regularisation": "1e-3", **shared},
+        {"kind": "parallel_transformers", "branches": 1, **shared},
+        {"kind": "parallel_transformers", "transform": "affine", "localiser_backbone": "resnet18"},
+    ]:
+        (model,) = read_model(**entry).models
+        assert {name: getattr(model, name) for name in entry} == {
+            **entry,
+            **({"gaze_regularisation": 0.001} if "gaze_regularisation" in entry else {}),
+        }
+
+
+@pytest.mark.parametrize(
     ("kind", "given", "place"),
     [
         ("coarse_fixations", {"crop": 0}, "crop"),

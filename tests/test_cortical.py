@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from biorobust.sampling import cortical_scales
 from biorobust.sampling.cortical import cortical_views_fixed
-from biorobust.sampling.crops import crop_at_gazes, crop_fixed
+from biorobust.sampling.crops import crop_at_gazes, crop_bilinear, crop_fixed
 from biorobust.sampling.gaussian import gaussian_filter
 from biorobust.sampling.gazes import fixation_gazes
 from biorobust.sampling.windows import cortical_windows
@@ -74,6 +74,47 @@ def test_a_window_out_of_the_image_is_named_with_what_would_fit():
     with pytest.raises(ValueError, match="a window of 33 pixels is larger than the image, 32"):
         crop_at_gazes(images, torch.zeros(3, 2, dtype=torch.int64), 33)
     crop_at_gazes(images, torch.tensor([[-6, 5]] * 3), 21)
+
+
+def test_windows_between_pixels_are_weighted_means_of_windows_at_pixels():
+    images = noise(2, 3, 32, 32)
+    whole, next_row, next_column, both = (
+        crop_at_gazes(images, torch.tensor([[-4 + i, 2 + j], [0 + i, -3 + j]]), 16)
+        for i, j in ((0, 0), (1, 0), (0, 1), (1, 1))
+    )
+    gazes = torch.tensor([[-3.75, 2.5], [0.25, -2.5]], dtype=torch.float64)
+    expected = (0.75 * (whole + next_column) + 0.25 * (next_row + both)) / 2
+    assert torch.allclose(crop_bilinear(images, gazes, 16), expected, atol=1e-10)
+    at_pixels = torch.tensor([[-4.0, 2.0], [0.0, -3.0]], dtype=torch.float64)
+    assert torch.allclose(crop_bilinear(images, at_pixels, 16), whole, atol=1e-10)
+
+
+def test_cortical_scales_are_differentiable_in_gazes_between_pixels():
+    images = noise(1, 1, 32, 32).requires_grad_()
+    gazes = torch.tensor([[1.3, -2.6]], dtype=torch.float64, requires_grad=True)
+    scales = cortical_scales(images, gazes)
+    assert [scale.shape for scale in scales] == [(1, 1, 4, 4)] * 4
+    assert torch.autograd.gradcheck(
+        lambda look: torch.cat(cortical_scales(images.detach(), look)), (gazes,), eps=1e-7
+    )
+    whole = cortical_scales(images, torch.tensor([[1, -3]]))
+    floats = cortical_scales(images, torch.tensor([[1.0, -3.0]], dtype=torch.float64))
+    assert all(torch.allclose(a, b) for a, b in zip(whole, floats, strict=True))
+
+
+def test_windows_at_gazes_that_are_floats_are_black_outside_the_image():
+    window = crop_bilinear(torch.ones(1, 1, 32, 32), torch.tensor([[-20.0, 0.0]]), 16)[0, 0]
+    # It begins 12 pixels above the image.
+    expected = (torch.arange(16) >= 12).float()[:, None].expand(16, 16)
+    assert torch.allclose(window, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 3, 32, 40)])
+def test_what_cannot_be_cropped_bilinearly_is_named(shape):
+    with pytest.raises(ValueError, match=r"expected \[B, C, N, N\]"):
+        crop_bilinear(torch.zeros(shape), torch.zeros(1, 2), 8)
+    with pytest.raises(ValueError, match=r"gazes are \[1, 2\]; expected \[2, 2\]"):
+        crop_bilinear(torch.zeros(2, 3, 32, 32), torch.zeros(1, 2), 8)
 
 
 @pytest.mark.parametrize(

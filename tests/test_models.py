@@ -24,6 +24,11 @@ VARIANTS = [
     ("standard", {"backbone": "resnet20", "width": 4}),
     ("retinal_fixations", SLIM),
     ("retinal_fixations", {**SLIM, "interpolation": "bilinear"}),
+    ("parallel_transformers", {**SLIM, "localiser_width": 2}),
+    ("parallel_transformers", {**SLIM, "localiser_width": 2, "shared_weights": True}),
+    ("multi_gaze", {**SLIM, "localiser_width": 2, "localiser_stem_width": 2}),
+    ("multi_gaze", {**SLIM, "localiser_backbone": "resnet20", "shared_weights": True}),
+    ("multi_gaze", {**SLIM, "localiser_width": 2, "views": "cortical", "branches": 2}),
     ("coarse_fixations", SLIM),
     ("coarse_fixations", {**SLIM, "view": "upsampled"}),
     ("coarse_fixations", {**SLIM, "view": "blurred", "branches": 2}),
@@ -92,7 +97,7 @@ def test_training_reaches_every_parameter_and_keeps_extra_loss_scalar(model):
     logits, extra_loss, diagnostics = train_once(model, torch.rand(8, 3, 32, 32))
     assert logits.shape == (8, 7)
     assert extra_loss.shape == ()
-    assert diagnostics == {}
+    assert all(len(values) == 8 and not values.requires_grad for values in diagnostics.values())
     (torch.nn.functional.cross_entropy(logits, torch.arange(8) % 7) + extra_loss).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 

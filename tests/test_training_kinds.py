@@ -20,6 +20,11 @@ VARIANTS: list[dict[str, Any]] = [
     {"kind": "cortical_fixations", "auxiliary": False},
     {"kind": "cortical_fixations", "auxiliary": False, "radii": [6]},
     {"kind": "cortical_fixations", "freeze_widest": True},
+    {"kind": "parallel_transformers", "localiser_width": 2, "branches": 2},
+    {"kind": "parallel_transformers", "localiser_width": 2, "shared_weights": True},
+    {"kind": "multi_gaze", "localiser_width": 2, "gaze_regularisation": 0, "branches": 2},
+    {"kind": "multi_gaze", "localiser_width": 2, "shared_weights": True},
+    {"kind": "multi_gaze", "localiser_width": 2, "shared_weights": True, "views": "cortical"},
 ]
 
 
@@ -44,8 +49,12 @@ def test_training_tells_dark_from_bright(tmp_path: Path, variant: dict[str, Any]
         rows = list(csv.DictReader(file))
     losses = [float(row["loss"]) for row in rows]
     assert losses[-1] < losses[0] / 2
-    auxiliary = variant["kind"] == "cortical_fixations" and variant.get("auxiliary", True)
+    more = {
+        "cortical_fixations": variant.get("auxiliary", True),
+        "parallel_transformers": True,
+        "multi_gaze": variant.get("gaze_regularisation", 0.01) > 0,
+    }
     for row in rows:
-        assert (float(row["extra_loss"]) > 0) == auxiliary
+        assert (float(row["extra_loss"]) > 0) == more.get(variant["kind"], False)
         assert float(row["extra_loss"]) <= float(row["loss"])
     assert float(rows[-1]["accuracy"]) > 0.9

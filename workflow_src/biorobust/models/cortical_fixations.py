@@ -20,12 +20,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from biorobust.models.base import ImageClassifier
-from biorobust.models.resnet import build_backbone, classification_head, total_regularisation
+from biorobust.models.resnet import classification_head, total_regularisation
+from biorobust.models.scales import scale_backbones
 from biorobust.sampling.cortical import cortical_views, cortical_views_fixed
 from biorobust.sampling.gazes import fixation_gazes, gazes_from_draws
 from biorobust.sampling.windows import cortical_windows
-
-_WIDTHS = {"resnet18": 45, "resnet20": 22}
 
 
 class CorticalFixations(ImageClassifier):
@@ -70,19 +69,14 @@ class CorticalFixations(ImageClassifier):
             raise ValueError(f"auxiliary is {auxiliary!r}; it must be True or False")
         if auxiliary and scales == 1:
             raise ValueError("auxiliary heads need two scales or more; switch auxiliary off")
-        stem_stride = 1 if backbone == "resnet18" else None
-        networks = [
-            build_backbone(
-                backbone,
-                width=_WIDTHS.get(backbone) if width is None else width,
-                stem_width=stem_width,
-                stem_stride=stem_stride,
-                pool_stride=stem_stride,
-                last_stride=last_stride,
-                batch_norm_momentum=batch_norm_momentum,
-            )
-            for _ in range(scales)
-        ]
+        networks = scale_backbones(
+            scales,
+            backbone=backbone,
+            width=width,
+            stem_width=stem_width,
+            last_stride=last_stride,
+            batch_norm_momentum=batch_norm_momentum,
+        )
         counts = [network.feature_count for network in networks]
         self.backbones = nn.ModuleList(networks)
         self.head = classification_head(sum(counts), classes)

@@ -221,22 +221,24 @@ def total_regularisation(backbones: nn.ModuleList) -> Tensor:
 BACKBONES: dict[str, type[Backbone]] = {"resnet18": ResNet18, "resnet20": ResNet20}
 
 
-def build_backbone(name: str, **options: int | float | None) -> Backbone:
+def build_backbone(name: str, *, prefix: str = "", **options: int | float | None) -> Backbone:
     """The backbone "resnet18" or "resnet20" with these options; None means the published value.
 
     Raises ValueError for an unknown name, an option that the backbone does not have and an
-    impossible value.
+    impossible value; prefix is what stands before an option's name in the model's own options.
     """
     if name not in BACKBONES:
-        raise ValueError(f"backbone is {name!r}; it must be one of {', '.join(BACKBONES)}")
+        raise ValueError(f"{prefix}backbone is {name!r}; it must be one of {', '.join(BACKBONES)}")
     given = {option: value for option, value in options.items() if value is not None}
     known = signature(BACKBONES[name]).parameters
     for option, value in given.items():
         if option not in known:
-            raise ValueError(f"{name} has no option {option}; its options are {', '.join(known)}")
+            raise ValueError(
+                f"{name} has no option {prefix}{option}; its options are {', '.join(known)}"
+            )
         if option == "batch_norm_momentum":
             if not isinstance(value, int | float) or not 0 < value <= 1:
                 raise ValueError(f"{option} is {value!r}; it must be a number in (0, 1]")
         elif isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{option} is {value!r}; it must be a whole number, 1 or more")
+            raise ValueError(f"{prefix}{option} is {value!r}; it must be a whole number, 1 or more")
     return BACKBONES[name](**given)

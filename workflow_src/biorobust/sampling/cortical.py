@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from biorobust.sampling.crops import crop_at_gazes, crop_fixed
+from biorobust.sampling.crops import crop_at_gazes, crop_bilinear, crop_fixed
 from biorobust.sampling.gaussian import gaussian_filter
 from biorobust.sampling.windows import CorticalWindows, cortical_windows
 
@@ -29,11 +29,14 @@ def cortical_scales(
 ) -> list[Tensor]:
     """Each image at every scale around its own gaze: by default four of [B, C, N/8, N/8].
 
-    images: [B, C, N, N], floats; gazes: [B, 2], (row, column) in whole pixels from the image
-    centre. Without options the windows are N/8, N/4, N/2 and 3N/4 wide and are sampled at every
-    1st, 2nd, 4th and 6th pixel; the options are those of `windows.cortical_windows`, in pixels.
-    Differentiable in the images. Raises ValueError for other shapes and types, impossible options
-    and a gaze that takes a window out of the image (without options, beyond N/8 either way).
+    images: [B, C, N, N], floats; gazes: [B, 2], (row, column) in pixels from the image centre,
+    whole ones as integers. Gazes that are floats may lie between pixels: each window is then
+    interpolated bilinearly before it is filtered, and is black where it leaves the image. Without
+    options the windows are N/8, N/4, N/2 and 3N/4 wide and are sampled at every 1st, 2nd, 4th and
+    6th pixel; the options are those of `windows.cortical_windows`, in pixels. Differentiable in
+    the images and in gazes that are floats. Raises ValueError for other shapes and types,
+    impossible options and a whole gaze that takes a window out of the image (without options,
+    beyond N/8 either way).
     """
     windows = cortical_windows(
         images.shape[-1], radii=radii, view_size=view_size, freeze_widest=freeze_widest
@@ -43,11 +46,12 @@ def cortical_scales(
 
 def cortical_views(images: Tensor, gazes: Tensor, windows: CorticalWindows) -> list[Tensor]:
     """Each image at every scale around its own gaze; as `cortical_scales`."""
+    crop = crop_bilinear if gazes.is_floating_point() else crop_at_gazes
     looks = [gazes] * len(windows.radii)
     if windows.freeze_widest:
         looks[-1] = torch.zeros_like(gazes)
     return [
-        gaussian_filter(crop_at_gazes(images, look, size), radius, stride=radius)
+        gaussian_filter(crop(images, look, size), radius, stride=radius)
         for look, size, radius in zip(looks, windows.sizes, windows.radii, strict=True)
     ]
 

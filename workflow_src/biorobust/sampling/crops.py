@@ -1,14 +1,15 @@
-"""Crops: whole-pixel square windows around gazes.
+"""Crops: square windows around gazes, at whole pixels or, for gazes that are learnt, between them.
 
 A gaze is (row, column) in pixels from the image centre; a window of `size` pixels begins, along
 each axis, at pixel N // 2 - size // 2 + gaze, as in the public code of Vuyyuru et al. 2020
-(github.com/mvuyyuru/adversary @ d45b6ac, glimpse.py). A pixel goes through unchanged, and its
-gradient back, or neither.
+(github.com/mvuyyuru/adversary @ d45b6ac, glimpse.py). At a whole gaze a pixel
+goes through unchanged, and its gradient back, or neither.
 """
 
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from biorobust.sampling.windows import first_pixel
@@ -53,6 +54,25 @@ def crop_fixed(images: Tensor, gazes: Sequence[tuple[int, int]], size: int) -> T
             raise _outside(row, column, images.shape[-1], size)
         windows.append(images[:, :, top : top + size, left : left + size])
     return torch.cat(windows)
+
+
+def crop_bilinear(images: Tensor, gazes: Tensor, size: int) -> Tensor:
+    """A window of each image around its own gaze: [B, C, N, N] -> [B, C, size, size].
+
+    images: float32 or float64; gazes: [B, 2], whole or not. Differentiable in images and gazes;
+    black outside the image. Raises ValueError for other shapes.
+    """
+    if images.ndim != 4 or images.shape[2] != images.shape[3]:
+        raise ValueError(f"images are {list(images.shape)}; expected [B, C, N, N]")
+    if gazes.shape != (images.shape[0], 2):
+        raise ValueError(f"gazes are {list(gazes.shape)}; expected [{images.shape[0]}, 2]")
+    image_size = images.shape[-1]
+    steps = torch.arange(size, dtype=images.dtype, device=images.device)
+    pixels = gazes.to(images)[:, :, None] + (first_pixel(image_size, size) + steps)  # [B, 2, size]
+    rows, columns = (2 / (image_size - 1) * pixels - 1).unbind(dim=1)
+    shape = (len(images), size, size)
+    grid = torch.stack([columns[:, None, :].expand(shape), rows[:, :, None].expand(shape)], dim=-1)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 
 def _outside(row: int, column: int, image_size: int, size: int) -> ValueError:
