@@ -3,9 +3,9 @@ rule attack:
         training="results/{experiment}/models/{model}/seed-{seed}/training.json",
         shards="results/{experiment}/shards/test/manifest.json",
     output:
-        attack="results/{experiment}/models/{model}/seed-{seed}/attacks/{attack}/eps-{epsilon}.json",
+        attack="results/{experiment}/models/{model}/seed-{seed}/attacks/{attack}/{ball}.json",
     log:
-        "results/{experiment}/logs/attack/{model}/seed-{seed}/{attack}/eps-{epsilon}.log",
+        "results/{experiment}/logs/attack/{model}/seed-{seed}/{attack}/{ball}.log",
     conda:
         "../envs/biorobust.yaml"
     threads: experiment.execution.threads

@@ -70,7 +70,7 @@ except UserError as error:
     raise WorkflowError(str(error))
 
 EPSILONS = {
-    planning.epsilon_label(epsilon["text"]): epsilon["text"]
+    planning.ball_label(epsilon["text"]): epsilon["text"]
     for attack in outline["attacks"]
     for epsilon in attack["epsilons"]
 }
@@ -82,7 +82,7 @@ wildcard_constraints:
     experiment=re.escape(experiment.name),
     model="|".join(map(re.escape, MODELS)),
     attack="|".join(map(re.escape, ATTACKS)),
-    epsilon="|".join(map(re.escape, EPSILONS)),
+    ball="|".join(map(re.escape, EPSILONS)),
     seed=r"\d+",
 
 
@@ -101,7 +101,7 @@ def attack_plan(wildcards):
         wildcards.model,
         int(wildcards.seed),
         wildcards.attack,
-        EPSILONS[wildcards.epsilon],
+        EPSILONS[wildcards.ball],
     )
     return canonical_json(planning.attack_plan(outline, job))
 

@@ -1,19 +1,19 @@
-"""The attack stage: one trained model, one attack, one epsilon, every test image.
+"""The attack stage: one trained model, one attack, at most one epsilon, every test image.
 
 In: `training.json` with its weights, and the test shards. Out: `eps-<e>.csv`, one row an image in
-the order of the index, and `eps-<e>.json`.
+the order of the index, and `eps-<e>.json`; `minimal.csv` and `minimal.json` of an attack that
+searches for the smallest perturbation.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-import foolbox
 import numpy as np
 import torch
 
+from biorobust.attacks.catalogue import build_attack
 from biorobust.attacks.engine import Finished, Images
 from biorobust.attacks.norms import NORMS
-from biorobust.attacks.pgd import PGD
 from biorobust.data.batches import to_pixels
 from biorobust.data.shards import Shards, open_shards
 from biorobust.devices import prepare_torch
@@ -38,29 +38,24 @@ COLUMNS = (
 
 
 def run(job: Job, inputs: Inputs) -> Result:
-    """Attack every test image once. Config: kind, norm, steps, relative_step, loss, epsilon.
+    """Attack every test image once. Config: the attack's kind and options, epsilon and seed.
 
     Success is decided in float32 on the plain model, whose weights take no gradients. Raises
     UserError where the model's logits are not finite, since no verdict on them means anything.
     """
     del inputs
     device = prepare_torch(job.execution)
-    config = job.plan["config"]
+    options = dict(job.plan["config"])
+    epsilon, seed = options.pop("epsilon"), options.pop("seed")
+    attack = build_attack(**options)
     shards = open_shards(job.inputs["shards"].parent)
     model = load_model(job.inputs["training"].parent, device=str(device))
-    victim = foolbox.PyTorchModel(model, bounds=(0, 1), device=device)
-    attack = PGD(
-        config["norm"],
-        steps=config["steps"],
-        relative_step=config["relative_step"],
-        loss=config["loss"],
-    )
     batch_size = job.execution["attack_batch_size"]
-    stretches = _stretches(shards, config["epsilon"], batch_size, device)
+    stretches = _stretches(shards, epsilon, batch_size, device)
     rows: dict[int, str] = {}
     progress = Progress(f"{job.record.stem} images", len(shards), job.say)
     broken = 0
-    for finished in attack.stream(victim, stretches, batch_size=batch_size):
+    for finished in attack.attack(model, stretches, batch_size=batch_size, seed=seed):
         if not finished.losses.isfinite().all():
             raise UserError(
                 f"the model in {job.inputs['training'].parent} gives logits that are not finite; "
@@ -78,15 +73,16 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def _stretches(
-    shards: Shards, epsilon: float, batch_size: int, device: torch.device
+    shards: Shards, epsilon: float | None, batch_size: int, device: torch.device
 ) -> Iterator[Images]:
+    ladder = torch.tensor([] if epsilon is None else [epsilon], device=device)
     for start in range(0, len(shards), batch_size):
         numbers = np.arange(start, min(start + batch_size, len(shards)))
         yield Images(
             torch.from_numpy(numbers).to(device),
             to_pixels(torch.from_numpy(shards.read(numbers)).to(device)),
             torch.from_numpy(shards.labels[numbers]).to(device),
-            torch.full((len(numbers), 1), epsilon, device=device),
+            ladder.expand(len(numbers), -1),
         )
 
 

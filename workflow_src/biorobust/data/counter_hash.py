@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     ORDER = 1
     AUGMENTATION = 2
     MODEL = 3
+    ATTACK = 4
 
 
 def _signed(value: int) -> int:
