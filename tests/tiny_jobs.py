@@ -75,9 +75,9 @@ class TinyExperiment:
             **execution,
         )
 
-    def attack(self, epsilon: str, **execution: Any) -> list[str]:
-        """The arguments that attack that model at an epsilon."""
-        job = AttackJob("plain", 0, "pgd", epsilon)
+    def attack(self, epsilon: str, attack: str = "pgd", **execution: Any) -> list[str]:
+        """The arguments that attack that model at an epsilon, or at "minimal"."""
+        job = AttackJob("plain", 0, attack, epsilon)
         return arguments(
             "attack",
             planning.attack_plan(self.outline, job),

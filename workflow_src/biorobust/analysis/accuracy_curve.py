@@ -12,7 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from biorobust.analysis.summary import CLEAN, Attack, Grid, read_results, summarise
+from biorobust.analysis.summary import (
+    CLEAN,
+    Attack,
+    Grid,
+    attacks_under_budget,
+    balls_of,
+    read_results,
+    summarise,
+)
 from biorobust.files import write_bytes
 from biorobust.jobs import Inputs, Job, Result, files_written
 
@@ -72,8 +80,13 @@ def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
     epsilon the axis is linear, beyond it logarithmic, since the usual epsilons lie a decade or
     two apart while the clean accuracy belongs on the same line. Points without a result are
     left out, their neighbours stay unjoined, and the figure tells how many jobs are missing.
+    Attacks without an epsilon have no panel; where there is no other, the figure says so.
     """
-    attacks = grid["attacks"]
+    attacks = attacks_under_budget(grid)
+    if not attacks:
+        figure = Figure(figsize=(6, 1), layout="constrained")
+        figure.text(0.5, 0.5, "no attack under a budget $\\epsilon$", ha="center", va="center")
+        return figure
     columns = min(len(attacks), _PANELS_A_ROW)
     rows = -(-len(attacks) // columns)
     figure = Figure(figsize=(1.2 + 4.8 * columns, 1.2 + 3.8 * rows), layout="constrained")
@@ -157,14 +170,14 @@ def _draw_model(axes: Axes, lines: pd.DataFrame, order: int, shift: float) -> Li
 
 
 def _set_axes(axes: Axes, attack: Attack, first: bool) -> None:
-    ascending = sorted(attack["epsilons"], key=lambda epsilon: epsilon["value"])
-    smallest = min((e["value"] for e in ascending if e["value"] > 0), default=1.0)
-    largest = max(smallest, ascending[-1]["value"])
+    balls = balls_of(attack)
+    smallest = min((value for _, value in balls if value > 0), default=1.0)
+    largest = max(smallest, balls[-1][1])
     axes.set_xscale("symlog", linthresh=smallest, linscale=0.5)
     axes.set_xlim(-0.2 * smallest, 1.15 * largest)
     axes.set_xticks(
-        [0.0, *(epsilon["value"] for epsilon in ascending)],
-        [CLEAN, *(_literal(epsilon["text"]) for epsilon in ascending)],
+        [0.0, *(value for _, value in balls)],
+        [CLEAN, *(_literal(text) for text, _ in balls)],
         rotation=45,
         ha="right",
         rotation_mode="anchor",

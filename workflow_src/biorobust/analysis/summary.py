@@ -15,19 +15,25 @@ CLEAN = "clean"
 
 _JOB = ["model", "seed", "attack", "epsilon_text"]
 _COLUMNS = [*_JOB, "image", "label", "clean_prediction", "broken"]
+_SUMMARY = ["model", "kind", "attack", "norm", "epsilon_text", "epsilon", "images", "seeds"]
+_SUMMARY += ["missing", "correct", "mean", "std", "low", "high"]
 
 
 class Epsilon(TypedDict):
     """A ball's size: `text` as the config writes it, `value` in the attack's norm."""
 
     text: str
-    value: float
+    value: float | None
 
 
 class Attack(TypedDict):
-    """An attack, its norm ("linf", "l2" or "rms") and its epsilons, ascending."""
+    """An attack, its norm ("linf", "l2", "rms" or "l0") and its epsilons, ascending.
+
+    One that searches for the smallest perturbation has a single "minimal", without a value.
+    """
 
     name: str
+    kind: str
     norm: str
     epsilons: list[Epsilon]
 
@@ -93,12 +99,22 @@ def read_results(directory: Path) -> Results:
     return Results(rows, grid, missing, experiment)
 
 
+def attacks_under_budget(grid: Grid) -> list[Attack]:
+    """The attacks that have epsilons, in the grid's order."""
+    return [
+        attack
+        for attack in grid["attacks"]
+        if all(epsilon["value"] is not None for epsilon in attack["epsilons"])
+    ]
+
+
 def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     """Accuracies of every model under every attack of `grid`, with their error bars.
 
     `rows` holds one row per test image of each job. Adversarial accuracy is the thesis's (§3.1),
     1 - (M + A) / N with M images misclassified clean, A images broken at this or a smaller
     epsilon of the same attack (column `broken`) and N test images; clean accuracy is 1 - M / N.
+    Attacks that search for the smallest perturbation have no such accuracy and are left out.
 
     One row per (model, attack, epsilon) in the grid's order; within an attack first the clean
     accuracy (epsilon_text "clean", epsilon 0), then the epsilons from the largest down, as in
@@ -133,9 +149,8 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
         robust[job] = robust_count
     lines: list[dict[str, Any]] = []
     for model in grid["models"]:
-        for attack in grid["attacks"]:
-            descending = sorted(attack["epsilons"], key=lambda epsilon: -epsilon["value"])
-            for text, value in [(CLEAN, 0.0), *((e["text"], e["value"]) for e in descending)]:
+        for attack in attacks_under_budget(grid):
+            for text, value in [(CLEAN, 0.0), *reversed(balls_of(attack))]:
                 found = (
                     clean.get((model["name"], seed))
                     if text == CLEAN
@@ -158,7 +173,13 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
                         **_error_bars(correct, images),
                     }
                 )
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=_SUMMARY)
+
+
+def balls_of(attack: Attack) -> list[tuple[str, float]]:
+    """The epsilons of an attack under a budget as (text, value), ascending."""
+    balls = [(e["text"], e["value"]) for e in attack["epsilons"] if e["value"] is not None]
+    return sorted(balls, key=lambda ball: ball[1])
 
 
 def check_agreement(rows: pd.DataFrame) -> None:

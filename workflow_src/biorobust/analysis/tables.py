@@ -8,11 +8,23 @@ from typing import Any
 
 import pandas as pd
 
-from biorobust.analysis.summary import CLEAN, Attack, Grid, read_results, summarise
+from biorobust.analysis.summary import (
+    CLEAN,
+    Attack,
+    Grid,
+    attacks_under_budget,
+    read_results,
+    summarise,
+)
 from biorobust.files import write_text
 from biorobust.jobs import Inputs, Job, Result, files_written
 
 NORM_NAMES = {"linf": "L∞", "l2": "L2", "rms": "root-mean-square"}
+
+NO_BUDGET = (
+    "There is no adversarial accuracy: no attack of this experiment is under a budget ε; all of "
+    "them search for the smallest perturbation."
+)
 
 _TEXT_WIDTH = 100
 _CSV_COLUMNS = ["model", "attack", "norm", "epsilon_text", "epsilon", "images", "seeds"]
@@ -47,20 +59,32 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_tables(directory: Path, output: Path) -> list[Path]:
-    """Write `<output>/<attack>.csv`, `.md`, `.tex` and `.txt` for each attack of the experiment.
+    """Write `<output>/<attack>.csv`, `.md`, `.tex` and `.txt` for each attack under a budget.
 
-    `directory` is the experiment's results folder (see `read_results`). The same results give
-    the same bytes. Returns the paths written. Raises UserError as `read_results` and
-    `summarise` do.
+    Where there is none, `<output>/adversarial_accuracy.*` say so. `directory` is the experiment's
+    results folder (see `read_results`). The same results give the same bytes. Returns the paths
+    written. Raises UserError as `read_results` and `summarise` do.
     """
     results = read_results(directory)
     summary = summarise(results.rows, results.grid)
+    names = [attack["name"] for attack in attacks_under_budget(results.grid)]
+    tables = {name: render(summary, results.grid, name) for name in names}
     paths = []
-    for attack in results.grid["attacks"]:
-        for ending, text in render(summary, results.grid, attack["name"]).items():
-            paths.append(output / f"{attack['name']}.{ending}")
+    for name, table in (tables or {"adversarial_accuracy": _no_table(summary)}).items():
+        for ending, text in table.items():
+            paths.append(output / f"{name}.{ending}")
             write_text(paths[-1], text)
     return paths
+
+
+def _no_table(summary: pd.DataFrame) -> dict[str, str]:
+    """What stands in place of tables where no attack has an epsilon."""
+    return {
+        "csv": _csv(summary),
+        "md": f"{NO_BUDGET}\n",
+        "tex": f"{escape_latex(NO_BUDGET)}\n",
+        "txt": "\n".join(wrap(NO_BUDGET, _TEXT_WIDTH)) + "\n",
+    }
 
 
 def render(summary: pd.DataFrame, grid: Grid, attack: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from torch import Tensor
 from biorobust.attacks.base import MinimalAttack, Queried, at_least, one_of
 from biorobust.attacks.through_foolbox import run_minimal
 
-_OVERSHOOT = 1.001
+_OVERSHOOT = 1.01
 
 
 class FastMinimumNorm(MinimalAttack):
