@@ -17,7 +17,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "auto_attack": {},
     "bim": {},
     "boundary": {"steps": 200},
-    "carlini_wagner": {"steps": 60, "binary_search_steps": 4},
+    "carlini_wagner": {"steps": 100, "binary_search_steps": 5},
     "contrast_reduction": {"steps": 100},
     "ddn": {},
     "deepfool": {},
