@@ -165,3 +165,16 @@ def test_square_uses_the_whole_l2_ball() -> None:
     found = attacked(attack, toy.model, images, toy.model(images).argmax(1), epsilon=0.3)
     sizes = (found.iterates - images).flatten(1).norm(dim=1)
     torch.testing.assert_close(sizes, torch.full_like(sizes, 0.3))
+
+
+def test_fmn_gets_past_pixels_that_cannot_move() -> None:
+    """On black and white images half of the gradient points out of the range."""
+    toy = make_toy("convolutional")
+    images = toy.images.round()
+    labels = toy.model(images).argmax(1)
+    sizes = {}
+    for kind in ("fmn", "ddn"):
+        found = attacked(build_attack(kind), toy.model, images, labels)
+        assert found.broken.all(), kind
+        sizes[kind] = (found.iterates - images).flatten(1).norm(dim=1).mean()
+    assert sizes["fmn"] < sizes["ddn"]

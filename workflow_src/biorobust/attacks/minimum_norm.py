@@ -33,10 +33,12 @@ class _L2(L2FMNAttack):
     def project(self, x: ep.Tensor, x0: ep.Tensor, epsilon: ep.Tensor) -> ep.Tensor:
         # Foolbox 3.3.4 divides the size by itself here, and so never projects. The ball is a
         # little too large on purpose: it ends where the linearised boundary is, which an image
-        # would come ever closer to without crossing it.
-        size = (x - x0).flatten(start=1).norms.l2(axis=-1)
+        # would come ever closer to without crossing it. Pixels are clipped first, or those that
+        # cannot move would take up length, and the image would come to rest short of the boundary.
+        change = x.clip(0, 1) - x0
+        size = change.flatten(start=1).norms.l2(axis=-1)
         share = ep.minimum(1, _OVERSHOOT * epsilon / ep.maximum(size, 1e-12))
-        return x0 + (x - x0) * share.reshape((-1, 1, 1, 1))
+        return x0 + change * share.reshape((-1, 1, 1, 1))
 
 
 class DecoupledDirectionNorm(MinimalAttack):

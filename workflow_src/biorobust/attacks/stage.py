@@ -40,6 +40,10 @@ COLUMNS = (
 def run(job: Job, inputs: Inputs) -> Result:
     """Attack every test image once. Config: the attack's kind and options, epsilon and seed.
 
+    In the rows, `steps` are those of the descent for FGSM, BIM and PGD, and for every other kind
+    the forward passes of the search that the image took part in. An image that an attack without
+    epsilon could not break comes back unchanged: no success, size 0.
+
     Success is decided in float32 on the plain model, whose weights take no gradients. Raises
     UserError where the model's logits are not finite, since no verdict on them means anything.
     """
