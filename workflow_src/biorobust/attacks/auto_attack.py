@@ -1,5 +1,6 @@
-"""AutoAttack's standard ensemble, through the package pyautoattack, an optional extra."""
+"""AutoAttack's standard ensemble, through the package pyautoattack."""
 
+import pyautoattack
 import torch
 from torch import Tensor
 
@@ -17,8 +18,8 @@ class AutoAttack(BudgetAttack):
     what the ones before left. `norm`: "linf", "l2" or "rms". `Finished.steps` are the forward
     passes of the block, an upper bound for the images that were broken early.
 
-    Raises ValueError for an unknown norm, and UserError where pyautoattack is not installed or
-    the model has less than four classes, for which the DLR loss is not defined.
+    Raises ValueError for an unknown norm, and UserError where the model has less than four
+    classes, for which the DLR loss is not defined.
     """
 
     def __init__(self, *, norm: str = "linf") -> None:
@@ -26,13 +27,6 @@ class AutoAttack(BudgetAttack):
 
     def perturb(self, model: Queried, images: Tensor, labels: Tensor, radius: float) -> Tensor:
         """See `BudgetAttack.perturb`."""
-        try:
-            import pyautoattack
-        except ImportError as error:
-            raise UserError(
-                "attack kind auto_attack needs the package pyautoattack, which is not installed; "
-                "install it with: pip install 'biorobust[autoattack]', or leave the attack out"
-            ) from error
         with torch.no_grad():
             classes = model(images[:1]).shape[1]
         if classes < _LEAST_CLASSES:
