@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from biorobust.attacks.attack_rows import KeptRows, Row, csv_text, read_csv
 from biorobust.attacks.parts import numbers_of_part
 from biorobust.files import read_json
+from pipeline import edit, snakemake
 from tiny_jobs import TinyExperiment, make_experiment, start, succeed
 
 IDS = [f"test/{number}, with a comma" for number in range(100)]
@@ -131,6 +133,22 @@ def test_a_killed_job_goes_on_from_its_last_finished_batch(trained: TinyExperime
     resumed = place(trained, ".csv", "eps-0.01").read_bytes()
     succeed(trained.attack("0.01", attack_batch_size=2))
     assert place(trained, ".csv", "eps-0.01").read_bytes() == resumed
+
+
+def test_snakemake_plans_the_parts_and_clears_them_away(
+    finished_project: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(finished_project, project, symlinks=True)
+    edit(project, "config.yaml", "attacks:\n", "execution: {attack_shards: 2}\nattacks:\n")
+    edit(project, "config.yaml", "epsilons: [0.01, 8/255]", "epsilons: [0.01, 8/255, 0.1]")
+    done = snakemake(project, "--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = project / "results"
+    assert not list(results.rglob("*.parts")) and not list(results.rglob("*.kept"))
+    for old in finished_project.glob("results/*/models/*/*/attacks/*/*.csv"):
+        assert (project / old.relative_to(finished_project)).read_bytes() == old.read_bytes()
+    assert list(results.rglob("eps-0.1.csv"))
 
 
 ROWS = [Row(number, number % 2, f"id,{number}") for number in range(5)]
