@@ -132,6 +132,16 @@ def test_smoke_changes_sizes_and_nothing_else() -> None:
     assert read_experiment(again) == smoke
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_every_shipped_experiment_has_a_smoke_form(path: Path) -> None:
+    config = shipped(path.stem)
+    smoke = read_experiment({**config, "smoke": True})
+    assert smoke.training.epochs == 1
+    assert smoke.attacks == read_experiment(config).attacks
+
+
 def test_smoke_keeps_what_is_smaller_and_weights_from_elsewhere() -> None:
     config = tiny_config(
         data={"source": "digits", "image_size": 32, "test_limit": 5},

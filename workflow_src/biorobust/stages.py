@@ -19,8 +19,8 @@ FIGURES = {
 
 
 def stage_modules(plan: dict[str, str]) -> list[str]:
-    """The modules in which the code of a planned job starts: the stage's and its model's."""
+    """The modules in which a planned job's code starts: the stage's, its model's, its attack's."""
     named = {"tables": TABLES, "figures": FIGURES}.get(plan["stage"])
     module = named[plan["name"]] if named else STAGES[plan["stage"]]
-    implementation = plan.get("implementation")
-    return [module, implementation.split(":")[0]] if implementation else [module]
+    used = [plan[key] for key in ("implementation", "attack_implementation") if key in plan]
+    return [module, *(implementation.split(":")[0] for implementation in used)]

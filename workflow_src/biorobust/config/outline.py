@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from biorobust.attacks.kinds import ATTACKS
 from biorobust.code_digest import code_digest
 from biorobust.config.experiment import Experiment
 from biorobust.config.published import published_comparison
@@ -11,7 +12,7 @@ from biorobust.data.sources.catalogue import source_fingerprint
 from biorobust.errors import UserError
 from biorobust.files import sha256_of_file
 from biorobust.models.kinds import MODELS
-from biorobust.planning import Outline
+from biorobust.planning import MINIMAL, Outline
 from biorobust.stages import FIGURES, STAGES, TABLES
 
 
@@ -50,7 +51,7 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
 
 def _model(experiment: Experiment, entry: Any) -> dict[str, Any]:
     implementation = MODELS[entry.kind]
-    module = implementation.split(":")[0]
+    module = _module(implementation)
     config: dict[str, Any] = {
         "model": entry.model_dump(exclude={"name", "weights", "published"}),
         "image_size": experiment.data.image_size,
@@ -69,8 +70,15 @@ def _model(experiment: Experiment, entry: Any) -> dict[str, Any]:
         "seeds": seeds,
         "train_config": config,
         "train_code": code_digest(STAGES["train"], module),
-        "attack_code": code_digest(STAGES["attack"], module),
+        "attack_code": {
+            kind: code_digest(STAGES["attack"], module, _module(ATTACKS[kind]))
+            for kind in sorted({attack.kind for attack in experiment.attacks})
+        },
     }
+
+
+def _module(implementation: str) -> str:
+    return implementation.split(":")[0]
 
 
 def weights_path(template: str, seed: int) -> Path:
@@ -97,9 +105,18 @@ def _missing_weights(experiment: Experiment) -> list[str]:
 
 
 def _attack(entry: Any) -> dict[str, Any]:
-    texts = sorted(entry.epsilons, key=as_number)
     return {
         "name": entry.name,
+        "kind": entry.kind,
+        "implementation": ATTACKS[entry.kind],
+        "norm": entry.norm,
         "config": entry.model_dump(exclude={"name", "epsilons"}),
-        "epsilons": [{"text": text, "value": as_number(text)} for text in texts],
+        "epsilons": _epsilons(entry),
     }
+
+
+def _epsilons(entry: Any) -> list[dict[str, Any]]:
+    if not hasattr(entry, "epsilons"):
+        return [{"text": MINIMAL, "value": None}]
+    texts = sorted(entry.epsilons, key=as_number)
+    return [{"text": text, "value": as_number(text)} for text in texts]

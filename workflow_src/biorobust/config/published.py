@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from biorobust.analysis.published_values import DATA_SETS, MODELS
-from biorobust.config.experiment import Data, Experiment, Pgd, Training
+from biorobust.config.attacks import Pgd
+from biorobust.config.experiment import Data, Experiment, Training
 from biorobust.config.models import ModelEntry
 
 # What tells a model entry from another, but does not make the model.
