@@ -14,7 +14,8 @@ from pipeline import CONFIG, EXECUTION, copy_project, edit, planned, result_byte
 PACKAGE = "workflow_src/biorobust"
 ACCURACIES = {"table_adversarial_accuracy", "figure accuracy_curve"}
 SIZES = {"table_robustness", "figure survival"}
-REPORT = {"collect"} | ACCURACIES | SIZES
+COSTS = {"table_trade_off"}
+REPORT = {"collect"} | ACCURACIES | SIZES | COSTS
 PLAIN_ATTACKS = {"attack plain 0 pgd 0.01", "attack plain 0 pgd 8_255"}
 RETINAL_ATTACKS = {"attack retinal 0 pgd 0.01", "attack retinal 0 pgd 8_255"}
 PLAIN = {"train plain 0"} | PLAIN_ATTACKS
@@ -93,13 +94,13 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "analysis/statistics.py",
             "from math",
             "SPARE = 1\nfrom math",
-            ACCURACIES | SIZES,
+            ACCURACIES | SIZES | COSTS,
         ),
         (
             "analysis/typesetting.py",
             "_TEXT_WIDTH = 100",
             "_TEXT_WIDTH = 90",
-            {"table_adversarial_accuracy", "table_robustness"},
+            {"table_adversarial_accuracy", "table_robustness", "table_trade_off"},
         ),
         (
             "analysis/figure_style.py",
