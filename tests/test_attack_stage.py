@@ -131,6 +131,17 @@ def test_execution_settings_change_no_verdict(trained: TinyExperiment, batch_siz
             assert float(old[name]) == pytest.approx(float(new[name]), rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "tf32"])
+def test_what_finds_changes_no_verdict(trained: TinyExperiment, precision: str) -> None:
+    before = rows_of(trained)
+    succeed(trained.attack("8/255", attack_precision=precision))
+    after = rows_of(trained)
+    succeed(trained.attack("8/255"))
+    assert any(row["success"] == "1" for row in before)
+    for name in ("image", "label", "clean_prediction", "success"):
+        assert [row[name] for row in before] == [row[name] for row in after]
+
+
 FORBIDDEN = [
     *("pytorch_lightning", "lightning_fabric", "pandas", "torchvision", "scipy.optimize"),
     *("matplotlib", "pydantic", "snakemake", "sklearn", "biorobust.config"),
