@@ -11,7 +11,7 @@ from biorobust.errors import UserError
 from biorobust.files import sha256_of_file
 from biorobust.models.kinds import MODELS
 from biorobust.planning import Outline
-from biorobust.stages import FIGURES, STAGES, TABLES
+from biorobust.stages import FIGURES, STAGES, TABLES, Figure
 
 
 def make_outline(experiment: Experiment, cache: Path) -> Outline:
@@ -28,6 +28,8 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         missing = [str(error), *missing]
     if missing:
         raise UserError("\n".join(missing))
+    models = [_model(experiment, entry) for entry in experiment.models]
+    attacks = [_attack(entry) for entry in experiment.attacks]
     return {
         "experiment": experiment.name,
         "shard": {
@@ -35,11 +37,18 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
             "config": experiment.data.model_dump(exclude={"path"}),
             "source": source,
         },
-        "models": [_model(experiment, entry) for entry in experiment.models],
-        "attacks": [_attack(entry) for entry in experiment.attacks],
+        "models": models,
+        "attacks": attacks,
         "collect": {"code": code_digest(STAGES["collect"])},
-        "tables": {name: code_digest(module) for name, module in TABLES.items()},
-        "figures": {name: code_digest(module) for name, module in FIGURES.items()},
+        "tables": {
+            name: {"code": code_digest(module), "inputs": ["results"]}
+            for name, module in TABLES.items()
+        },
+        "figures": {
+            name: planned
+            for name, figure in FIGURES.items()
+            if (planned := _figure(figure, models, attacks))
+        },
     }
 
 
@@ -98,3 +107,30 @@ def _attack(entry: Any) -> dict[str, Any]:
         "config": entry.model_dump(exclude={"name", "epsilons"}),
         "epsilons": [{"text": text, "value": as_number(text)} for text in texts],
     }
+
+
+def _figure(
+    figure: Figure, models: list[dict[str, Any]], attacks: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """What the figure's plan is made from; None where the experiment has nothing that it shows."""
+    shown = [model for model in models if not figure.kinds or model["kind"] in figure.kinds]
+    inputs = [name for name in figure.inputs if name in ("results", "shards")]
+    facts: dict[str, Any] = {}
+    used: list[str] = []
+    if "trainings" in figure.inputs:
+        shown = [model for model in shown if "training" in model["train_config"]]
+        inputs += [f"training:{m['name']}:{seed}" for m in shown for seed in m["seeds"]]
+    elif "models" in figure.inputs:
+        shown = shown[: figure.most]
+        inputs += [f"training:{m['name']}:{m['seeds'][0]}" for m in shown]
+        used = sorted({m["implementation"] for m in shown})
+        facts["implementations"] = used
+    if figure.attack:
+        pgd = next((attack for attack in attacks if attack["config"]["kind"] == "pgd"), None)
+        if pgd is None:
+            return None
+        facts["config"] = {"attack": pgd}
+    if not shown:
+        return None
+    modules = [implementation.split(":")[0] for implementation in used]
+    return {"code": code_digest(figure.module, *modules), "inputs": inputs, **facts}
