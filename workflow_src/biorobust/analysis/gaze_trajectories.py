@@ -6,7 +6,7 @@ the borders.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +31,7 @@ _SHEARS = {"shear x": 1, "shear y": 3}
 
 # Models choose 2, 4 or 6 numbers: their panels fill a row.
 _COLUMNS = 12
-_LINES: list[tuple[float, tuple[float, ...]]] = [
-    (0, ()),
-    (0, (4, 1.5)),
-    (0, (1, 1.5)),
-    (0, (4, 1.5, 1, 1.5)),
-]
+_LINES: list[Literal["-", "--", ":", "-."]] = ["-", "--", ":", "-."]
 
 
 class Trajectory(NamedTuple):

@@ -84,6 +84,6 @@ def view_corners(transforms: Tensor, image_size: int) -> npt.NDArray[np.float64]
     Upper left, upper right, lower right and lower left, in the coordinates of `affine_warp`, in
     which the image ends at pixel N - 2.
     """
-    matrices: npt.NDArray[np.float64] = transforms.double().cpu().numpy()
+    matrices: npt.NDArray[np.float64] = transforms.detach().double().cpu().numpy()
     corners: npt.NDArray[np.float64] = _VIEW_CORNERS @ matrices.swapaxes(-1, -2)
     return (corners + 1) / 2 * (image_size - 2)
