@@ -70,7 +70,7 @@ except UserError as error:
     raise WorkflowError(str(error))
 
 EPSILONS = {
-    planning.epsilon_label(epsilon["text"]): epsilon["text"]
+    planning.ball_label(epsilon["text"]): epsilon["text"]
     for attack in outline["attacks"]
     for epsilon in attack["epsilons"]
 }
@@ -82,8 +82,10 @@ wildcard_constraints:
     experiment=re.escape(experiment.name),
     model="|".join(map(re.escape, MODELS)),
     attack="|".join(map(re.escape, ATTACKS)),
-    epsilon="|".join(map(re.escape, EPSILONS)),
+    ball="|".join(map(re.escape, EPSILONS)),
     seed=r"\d+",
+    part=r"\d+",
+    parts=r"\d+",
 
 
 def shard_plan(wildcards):
@@ -96,14 +98,36 @@ def train_plan(wildcards):
     )
 
 
-def attack_plan(wildcards):
-    job = planning.AttackJob(
+def attack_job(wildcards):
+    return planning.AttackJob(
         wildcards.model,
         int(wildcards.seed),
         wildcards.attack,
-        EPSILONS[wildcards.epsilon],
+        EPSILONS[wildcards.ball],
     )
-    return canonical_json(planning.attack_plan(outline, job))
+
+
+def attack_plan(wildcards):
+    return canonical_json(planning.attack_plan(outline, attack_job(wildcards)))
+
+
+def attack_part_plan(wildcards):
+    whole = planning.attack_plan(outline, attack_job(wildcards))
+    part, parts = int(wildcards.part), int(wildcards.parts)
+    return canonical_json(planning.attack_part_plan(whole, part, parts))
+
+
+def attack_parts(wildcards):
+    """The records of an attack job's parts; none where it does all the work itself."""
+    parts = experiment.execution.attack_shards
+    record = Path("results", experiment.name) / planning.attack_record(
+        attack_job(wildcards)
+    )
+    if parts == 1:
+        return []
+    return [
+        str(planning.attack_part_record(record, part, parts)) for part in range(parts)
+    ]
 
 
 def collect_plan(wildcards):

@@ -116,9 +116,9 @@ def write_attack(
     write_json(path.with_name(f"{path.stem}.run.json"), {"versions": versions, "record": record})
 
 
-def make_project(folder: Path) -> Project:
-    """A project whose every attack job has run."""
-    outline = make_plan()
+def make_project(folder: Path, **changes: Any) -> Project:
+    """A project whose every attack job has run; `changes` as in `make_plan`."""
+    outline = make_plan(**changes)
     project = Project(folder / "tiny", outline)
     write_json(
         project.folder / "shards/test/manifest.json",

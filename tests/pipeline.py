@@ -76,9 +76,8 @@ def planned(project: Path, *arguments: str) -> set[str]:
         if not (found := re.search(r"^(?:local)?rule (\w+):$", block, re.M)):
             continue
         wildcards = re.search(r"^    wildcards: (.*)$", block, re.M)
-        values = (
-            [pair.split("=", 1)[1] for pair in wildcards[1].split(", ")[1:]] if wildcards else []
-        )
+        pairs = wildcards[1].split(", ")[1:] if wildcards else []
+        values = [pair.split("=", 1)[1].removeprefix("eps-") for pair in pairs]
         jobs.add(" ".join([found[1], *values]))
     return jobs - {"all", "tables", "figures"}
 

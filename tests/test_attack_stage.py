@@ -131,6 +131,27 @@ def test_execution_settings_change_no_verdict(trained: TinyExperiment, batch_siz
             assert float(old[name]) == pytest.approx(float(new[name]), rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "tf32"])
+def test_a_first_pass_spares_no_image_and_is_not_believed(
+    trained: TinyExperiment, precision: str
+) -> None:
+    """It may find what float32 alone does not, but only what misleads the model in float32."""
+    before = rows_of(trained)
+    succeed(trained.attack("8/255", attack_precision=precision))
+    after = rows_of(trained)
+    succeed(trained.attack("8/255"))
+    assert any(row["success"] == "1" for row in before)
+    for old, new in zip(before, after, strict=True):
+        for name in ("image", "label", "clean_prediction"):
+            assert old[name] == new[name]
+        assert int(old["success"]) <= int(new["success"])
+        fooled = new["adversarial_prediction"] != new["label"] == new["clean_prediction"]
+        assert fooled == (new["success"] == "1")
+        assert float(new["linf"]) <= EPSILON * (1 + 1e-5) + 1e-7
+    if precision == "tf32":  # a CPU has none, so both passes are float32's
+        assert [row["success"] for row in before] == [row["success"] for row in after]
+
+
 FORBIDDEN = [
     *("pytorch_lightning", "lightning_fabric", "pandas", "torchvision", "scipy.optimize"),
     *("matplotlib", "pydantic", "snakemake", "sklearn", "biorobust.config"),

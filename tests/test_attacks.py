@@ -179,6 +179,12 @@ def test_models_with_other_bounds_and_other_criteria_are_refused() -> None:
     with pytest.raises(ValueError, match="bounds"):
         PGD()(wide, toy.images, toy.labels, epsilons=0.1)
 
+    # As the message says: the same model, seen through bounds of 0 and 1.
+    _, _, success = PGD()(wide.transform_bounds((0, 1)), toy.images, toy.labels, epsilons=0.3)
+    assert success.all()
+    with pytest.raises(ValueError, match="PyTorch"):
+        PGD()(toy.victim, toy.images.numpy(), toy.labels.numpy(), epsilons=0.1)
+
     class Other(foolbox.criteria.Criterion):
         def __repr__(self) -> str:
             return "Other()"

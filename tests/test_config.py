@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from biorobust.attacks.kinds import ATTACKS
 from biorobust.config.experiment import Experiment
 from biorobust.config.reading import overlaid, read_experiment
 from biorobust.errors import UserError
@@ -33,8 +34,10 @@ SECTIONS = {
     "models.0": "backbone, batch_norm_momentum, kind, name, stem_width, weights, width",
     "models.1": "backbone, batch_norm_momentum, interpolation, kind, name, stem_width, weights, "
     "width",
-    "attacks.0": "epsilons, kind, loss, name, norm, relative_step, steps",
-    "execution": "attack_batch_size, device, images_per_shard, threads",
+    "attacks.0": "epsilons, expectation, kind, loss, name, norm, random_start, relative_step, "
+    "restarts, steps",
+    "execution": "attack_batch_size, attack_channels_last, attack_compiled, attack_precision, "
+    "attack_shards, device, images_per_shard, threads",
 }
 NUMBER = "a number such as 0.01, 1e-3 or 8/255"
 EPSILON = "a finite number from 0 to 1 (0 or more for l2), such as 0.01, 1e-3 or 8/255"
@@ -140,7 +143,7 @@ def test_a_key_that_is_not_text_is_unknown(text: str) -> None:
     [
         *("name", "seeds", "data", "training", "models", "attacks"),
         *("data.source", "data.image_size", "training.epochs"),
-        *("models.1.name", "attacks.0.name", "attacks.0.kind", "attacks.0.epsilons"),
+        *("models.1.name", "attacks.0.name", "attacks.0.epsilons"),
     ],
 )
 def test_what_must_be_given(place: str) -> None:
@@ -159,8 +162,9 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
     assert mistakes(config) == [f"models[1].kind: 'vit' is not allowed; allowed: {kinds}"]
     del config["models"][1]["kind"]
     assert mistakes(config) == [f"models[1].kind: missing; allowed: {kinds}"]
-    assert mistakes(config_with(**{"attacks.0.kind": "fgsm"})) == [
-        "attacks[0].kind: 'fgsm' is not allowed; allowed: 'pgd'"
+    attacks = ", ".join(sorted(ATTACKS))
+    assert mistakes(config_with(**{"attacks.0.kind": "jump"})) == [
+        f"attacks[0].kind: 'jump' is not allowed; allowed: {attacks}"
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from pydantic.fields import FieldInfo
 
-from biorobust.config.experiment import Experiment, Pgd
+from biorobust.config.experiment import Experiment
 from biorobust.config.models import ModelEntry
 from biorobust.config.reading import read_experiment
 from biorobust.errors import UserError
@@ -218,21 +218,3 @@ def test_windows_are_checked_beside_other_mistakes() -> None:
         "seeds[0]: -1 is not allowed; allowed: 0 or more",
     } < lines
     assert any(line.startswith("models[2]: the widest scale takes 12 x 8 pixels") for line in lines)
-
-
-def test_the_attacks_config_is_the_attacks_constructor() -> None:
-    from biorobust.attacks import PGD
-
-    fields = {
-        name: field
-        for name, field in Pgd.model_fields.items()
-        if name not in ("name", "kind", "epsilons")
-    }
-    parameters = signature(PGD).parameters
-    for name, field in fields.items():
-        assert parameters[name].default == field.default
-        for choice in get_args(field.annotation):
-            PGD(**{name: choice})
-        if get_origin(field.annotation) is Literal:
-            with pytest.raises(ValueError, match=name):
-                PGD(**{name: "something else"})

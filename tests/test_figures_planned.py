@@ -11,7 +11,7 @@ from biorobust.config import outline as outlining
 from biorobust.config.experiment import Experiment
 from biorobust.config.outline import make_outline
 from biorobust.planning import Outline, plan_digest, report_inputs, report_plan
-from biorobust.stages import FIGURES
+from biorobust.stages import FIGURES, stage_modules
 from pipeline import copy_project, planned
 from tiny_jobs import tiny_config
 
@@ -88,6 +88,19 @@ def test_weights_from_elsewhere_have_no_trajectory(tmp_path: Path) -> None:
     assert names == ["training:boxes:4", "training:boxes:1"]
 
 
+def test_the_example_is_of_the_first_attack_with_epsilons(tmp_path: Path) -> None:
+    minimal = {"name": "cw", "kind": "carlini_wagner"}
+    under_budget = {"name": "fgsm", "kind": "fgsm", "epsilons": ["0.1", "0.01"]}
+    assert "adversarial_example" not in outline_of(tmp_path, attacks=[minimal])["figures"]
+    outline = outline_of(tmp_path, attacks=[minimal, under_budget])
+    plan = report_plan(outline, "figures", "adversarial_example")
+    attack = plan["config"]["attack"]
+    assert attack["name"] == "fgsm"
+    assert [epsilon["text"] for epsilon in attack["epsilons"]] == ["0.01", "0.1"]
+    assert "biorobust.attacks.iterative" in stage_modules(plan)
+    assert "biorobust.models.coarse_fixations" in stage_modules(plan)
+
+
 @pytest.mark.parametrize(
     ("change", "stale"),
     [
@@ -120,6 +133,8 @@ def test_an_edit_of_the_config_makes_its_figures_stale(
         ("biorobust.models.coarse_fixations", {"adversarial_example"}),
         ("biorobust.sampling.cortical", {"cortical_scales", "gaze_view", "gazes"}),
         ("biorobust.attacks.pgd", {"adversarial_example"}),
+        ("biorobust.attacks.iterative", {"adversarial_example"}),
+        ("biorobust.attacks.deepfool", set()),
         ("biorobust.analysis.gaze_view", {"gaze_view"}),
     ],
 )

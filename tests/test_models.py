@@ -69,6 +69,16 @@ def test_forward_gives_one_row_of_logits_per_image_whatever_the_batch(model):
     assert logits.std(dim=0).min() > 0
 
 
+def test_parameters_of_the_network_are_those_that_the_logits_depend_on(model):
+    model(torch.rand(1, 3, 32, 32)).sum().backward()
+    reached = [parameter.grad is not None for parameter in model.parameters()]
+    sizes = [parameter.numel() for parameter in model.parameters()]
+    assert model.parameter_counts() == {
+        "network": sum(size for size, used in zip(sizes, reached, strict=True) if used),
+        "training_only": sum(size for size, used in zip(sizes, reached, strict=True) if not used),
+    }
+
+
 def test_forward_does_not_touch_the_random_generator(model):
     before = torch.get_rng_state()
     model(torch.rand(1, 3, 32, 32, generator=torch.Generator()))

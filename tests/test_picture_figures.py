@@ -15,8 +15,10 @@ from PIL import Image
 from biorobust.analysis.adversarial_example import (
     Example,
     adversarial_example,
+    describe,
+    first_correct,
     magnification,
-    make_examples,
+    make_example,
     verdict,
 )
 from biorobust.analysis.cortical_scales import cortical_scales, most_central_detail
@@ -178,42 +180,59 @@ def uniform_shards(greys: list[int], labels: list[int]) -> Shards:
     return Shards(ids, np.array(labels, np.int64), ["dark", "bright"], [images])
 
 
-def test_the_example_is_the_first_right_image_at_each_models_smallest_epsilon() -> None:
+def test_the_first_image_that_all_models_classify_correctly_is_found() -> None:
     # 102 is 0.4 of 255. The first image is wrong for both models, the second for one of them.
     shards = uniform_shards([0, 110, 102], [1, 0, 0])
-    models: dict[str, ImageClassifier] = {
-        "near": Bright(0.405).eval(),
-        "far": Bright(0.435).eval(),
-        "out of reach": Bright(0.9).eval(),
-    }
-    examples, said = make_examples(
-        models, shards, attack("0.001", "0.01", "0.05"), batch_size=2, device=CPU
-    )
-    assert {name: example.epsilon for name, example in examples.items()} == {
-        "near": "0.01",
-        "far": "0.05",
-        "out of reach": "0.05",
-    }
-    assert "id-2 (dark), the first that all shown models classify correctly" in said
-    for name, size in (("near", 0.01), ("far", 0.05), ("out of reach", 0.05)):
-        difference = examples[name].adversarial - examples[name].clean
-        assert difference.max().item() <= size + 1e-6
-    # The attack stops at the first iterate that fools: after two steps of a third of 0.01.
-    assert (examples["near"].adversarial - 0.4).numpy() == pytest.approx(0.02 / 3, abs=1e-6)
-    assert examples["near"].adversarial_logits.argmax() == 1
-    assert examples["out of reach"].adversarial_logits.argmax() == 0
+    models = [Bright(0.405).eval(), Bright(0.435).eval()]
+    for batch_size in (1, 2, 50):
+        assert first_correct(models, shards, batch_size, CPU) == 2
+    assert first_correct(models[1:], shards, 2, CPU) == 1
+    assert first_correct(models, uniform_shards([0, 255], [1, 0]), 2, CPU) is None
+    said = describe(shards, 2, "pgd")
+    assert said.startswith("test image id-2 (dark), the first that all shown models classify")
+    assert "id-0 (bright), for want of one that" in describe(shards, None, "pgd")
 
 
-def test_where_no_image_is_right_the_first_is_shown_as_it_is() -> None:
+@pytest.mark.parametrize(
+    ("threshold", "epsilon", "size", "prediction"),
+    # The attack stops at the first iterate that fools: after two steps of a third of 0.01, and
+    # after three of a third of 0.05.
+    [(0.405, "0.01", 0.02 / 3, 1), (0.435, "0.05", 0.05, 1), (0.9, "0.05", 0.05, 0)],
+)
+def test_an_example_stands_at_the_models_smallest_epsilon(
+    threshold: float, epsilon: str, size: float, prediction: int
+) -> None:
+    shards = uniform_shards([0, 110, 102], [1, 0, 0])
+    model = Bright(threshold).eval()
+    example = make_example(model, shards, 2, attack("0.001", "0.01", "0.05"), seed=0, device=CPU)
+    assert example.epsilon == epsilon
+    assert example.clean.numpy() == pytest.approx(0.4)
+    assert (example.adversarial - example.clean).numpy() == pytest.approx(size, abs=1e-6)
+    assert example.clean_logits.argmax() == 0
+    assert example.adversarial_logits.argmax() == prediction
+    torch.testing.assert_close(example.adversarial_logits, model(example.adversarial[None])[0])
+
+
+def test_an_image_that_is_wrong_anyway_is_shown_as_it_is() -> None:
     shards = uniform_shards([0, 255], [1, 0])
-    examples, said = make_examples(
-        {"wrong": Bright(0.5).eval()}, shards, attack("0.01"), batch_size=50, device=CPU
-    )
-    assert "id-0 (bright), for want of one that" in said
-    figure = adversarial_example(examples, shards.classes, said)
+    model = Bright(0.5).eval()
+    example = make_example(model, shards, 0, attack("0.01"), seed=0, device=CPU)
+    figure = adversarial_example({"wrong": example}, shards.classes, "a note")
     clean, adversarial, difference = figure.axes
     np.testing.assert_array_equal(shown(clean), shown(adversarial))
     assert (shown(difference) == 0.5).all()
+
+
+def test_random_starts_repeat_and_follow_the_seed() -> None:
+    shards = uniform_shards([102], [0])
+    model = Bright(0.9).eval()
+    drawn = attack("0.05")
+    drawn["config"] |= {"random_start": True, "steps": 1}
+    first, again, other = (
+        make_example(model, shards, 0, drawn, seed=seed, device=CPU).adversarial
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
 
 
 def test_the_difference_is_magnified_as_said() -> None:

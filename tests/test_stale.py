@@ -3,11 +3,13 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline import CONFIG, EXECUTION, edit, planned, result_bytes, snakemake
+from pipeline import CONFIG, EXECUTION, copy_project, edit, planned, result_bytes, snakemake
 
 PACKAGE = "workflow_src/biorobust"
 ACCURACIES = {"table_adversarial_accuracy", "figure_accuracy_curve", "figure_accuracy_bars"}
@@ -82,6 +84,12 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "rows.steps + 2",
             PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE,
         ),
+        (
+            "attacks/iterative.py",
+            "steps=1,",
+            "steps=2,",
+            PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE,
+        ),
         ("data/stage.py", "progress.update(done)", "progress.update(done, '')", EVERYTHING),
         ("data/sources/digits.py", "import", "SPARE = 1\nimport", EVERYTHING),
         ("analysis/collect.py", "cummax", "cummin", REPORT),
@@ -120,6 +128,7 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
         ("progress.py", "every: float = 5.0", "every: float = 6.0", set()),
         ("environment.py", "os.cpu_count()", "os.cpu_count() or 1", set()),
         ("models/kinds.py", "MODELS: dict", "SPARE = 1\nMODELS: dict", set()),
+        ("attacks/kinds.py", "ATTACKS: dict", "SPARE = 1\nATTACKS: dict", set()),
         ("config/values.py", "class Section", "SPARE = 1\n\n\nclass Section", set()),
     ],
 )
@@ -128,6 +137,42 @@ def test_an_edit_reruns_what_can_reach_it(
 ) -> None:
     edit(project, f"{PACKAGE}/{file}", old, new)
     assert planned(project) == stale
+
+
+PLANS = """\
+from pathlib import Path
+from yaml import safe_load
+from biorobust.config.outline import make_outline
+from biorobust.config.reading import read_experiment
+from biorobust.files import canonical_json
+from biorobust.planning import attack_jobs, attack_plan, plan_digest
+outline = make_outline(read_experiment(safe_load(Path("config.yaml").read_text())), Path("hashes"))
+jobs = attack_jobs(outline)
+print(canonical_json({str(job): plan_digest(attack_plan(outline, job)) for job in jobs}))
+"""
+
+
+def test_an_edit_of_one_attacks_module_makes_that_attacks_jobs_alone_stale(tmp_path: Path) -> None:
+    attacks = "attacks:\n  - {name: fool, kind: deepfool}\n  - {name: noise, kind: salt_and_pepper}"
+    project = copy_project(tmp_path / "project", CONFIG.replace("attacks:", attacks))
+
+    def plans() -> dict[str, str]:
+        done = subprocess.run(
+            [sys.executable, "-c", PLANS],
+            cwd=project,
+            env=os.environ | {"PYTHONPATH": str(project / "workflow_src")},
+            capture_output=True,
+            check=True,
+        )
+        found: dict[str, str] = json.loads(done.stdout)
+        return found
+
+    before = plans()
+    assert len(before) == 2 * (1 + 1 + 2)
+    edit(project, f"{PACKAGE}/attacks/deepfool.py", "overshoot=overshoot", "overshoot=0.0")
+    after = plans()
+    changed = {job for job in before if before[job] != after[job]}
+    assert changed == {"plain seed 0, fool", "retinal seed 0, fool"}
 
 
 def test_an_edit_of_a_package_init_reruns_what_passes_through_it(project: Path) -> None:

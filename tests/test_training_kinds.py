@@ -1,10 +1,12 @@
 """A few epochs of training for every kind of model, through the stage and with its own loss."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from tiny_jobs import make_experiment, succeed
 
@@ -58,3 +60,14 @@ def test_training_tells_dark_from_bright(tmp_path: Path, variant: dict[str, Any]
         assert (float(row["extra_loss"]) > 0) == more.get(variant["kind"], False)
         assert float(row["extra_loss"]) <= float(row["loss"])
     assert float(rows[-1]["accuracy"]) > 0.9
+    weights = load_file(experiment.seed_folder / "weights.safetensors")
+    # Running means, variances and fixed tables are not trained.
+    buffers = ("running_mean", "running_var", "num_batches_tracked")
+    trained = {
+        name: value.numel()
+        for name, value in weights.items()
+        if not name.endswith(buffers) and "retina" not in name
+    }
+    besides = sum(size for name, size in trained.items() if name.startswith("auxiliary_heads"))
+    recorded = json.loads((experiment.seed_folder / "training.json").read_text())["parameters"]
+    assert recorded == {"network": sum(trained.values()) - besides, "training_only": besides}

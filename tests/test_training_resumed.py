@@ -1,5 +1,6 @@
 """Training that is killed goes on where it was, or starts over, to the very same bytes."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -84,6 +85,9 @@ def test_a_resumed_run_does_not_repeat_epochs(
     succeed(killed.train())
     assert epochs == list(range(epochs[0], EPOCHS))
     assert epochs[0] > 0
+    # The wall time of the report is that of these epochs alone.
+    report = json.loads((killed.seed_folder / "training.run.json").read_text())
+    assert report["epochs_run"] == EPOCHS - epochs[0]
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "emptied"])

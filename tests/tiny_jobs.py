@@ -34,6 +34,10 @@ EXECUTION = {
     "device": "cpu",
     "threads": 1,
     "attack_batch_size": 5,
+    "attack_shards": 1,
+    "attack_precision": "float32",
+    "attack_compiled": False,
+    "attack_channels_last": True,
     "images_per_shard": 8,
     "data_path": None,
     "snakemake": "snakemake --cores 1",
@@ -75,16 +79,30 @@ class TinyExperiment:
             **execution,
         )
 
-    def attack(self, epsilon: str, **execution: Any) -> list[str]:
-        """The arguments that attack that model at an epsilon."""
+    @property
+    def attack_inputs(self) -> dict[str, Path]:
+        """The records that an attack job of model "plain" from seed 0 reads."""
+        return {
+            "training": self.folder / training_record("plain", 0),
+            "shards": self.folder / "shards/test/manifest.json",
+        }
+
+    def attack_part(self, epsilon: str, part: int, parts: int, **execution: Any) -> list[str]:
+        """The arguments that attack one part of the test images with attack "pgd"."""
         job = AttackJob("plain", 0, "pgd", epsilon)
+        plan = planning.attack_part_plan(planning.attack_plan(self.outline, job), part, parts)
+        record = planning.attack_part_record(self.folder / attack_record(job), part, parts)
+        return arguments(
+            "attack", plan, self.attack_inputs, {"attack": record}, attack_shards=parts, **execution
+        )
+
+    def attack(self, epsilon: str, attack: str = "pgd", **execution: Any) -> list[str]:
+        """The arguments that attack that model at an epsilon, or at "minimal"."""
+        job = AttackJob("plain", 0, attack, epsilon)
         return arguments(
             "attack",
             planning.attack_plan(self.outline, job),
-            {
-                "training": self.folder / training_record("plain", 0),
-                "shards": self.folder / "shards/test/manifest.json",
-            },
+            self.attack_inputs,
             {"attack": self.folder / attack_record(job)},
             **execution,
         )

@@ -1,9 +1,9 @@
 """What code a stage can reach, as one digest.
 
-In: a stage's module and, where the stage runs a model, the model's module. Out: a SHA-256 over the
-syntax trees of every first-party module that they import, at any depth, without comments,
-docstrings and layout, the same on every Python version that we support. A change that could
-change a number changes the digest; a reformat does not.
+In: a stage's module and, where the stage runs a model or an attack, their modules. Out: a SHA-256
+over the syntax trees of every first-party module that they import, at any depth, without
+comments, docstrings and layout, the same on every Python version that we support. A change that
+could change a number changes the digest; a reformat does not.
 """
 
 import ast
@@ -17,10 +17,11 @@ import grimp
 PACKAGE = "biorobust"
 
 # These describe, guard or report a run and never touch a number, so an edit of theirs makes
-# nothing stale. What only they import is left out with them. `models.kinds` maps names to
-# modules: the one entry that a job uses is part of its plan.
+# nothing stale. What only they import is left out with them. The two `kinds` map names to modules:
+# the entries that a job uses are part of its plan.
 LEFT_OUT = frozenset(
     {
+        "biorobust.attacks.kinds",
         "biorobust.code_digest",
         "biorobust.environment",
         "biorobust.errors",

@@ -8,7 +8,7 @@ parameter; `collect` makes the same plans from the outline to tell fresh results
 """
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Any, NamedTuple
 
 from biorobust.files import canonical_json, sha256_of_text
@@ -16,12 +16,18 @@ from biorobust.files import canonical_json, sha256_of_text
 # Under this name the workflow hands its outline to the jobs that it starts.
 OUTLINE_VARIABLE = "BIOROBUST_OUTLINE"
 
+# Stands for the epsilon of an attack that searches for the smallest perturbation by itself.
+MINIMAL = "minimal"
+
 Outline = dict[str, Any]
 Plan = dict[str, Any]
 
 
 class AttackJob(NamedTuple):
-    """The names that tell one attack job from another; `epsilon` is the text of the config."""
+    """The names that tell one attack job from another.
+
+    `epsilon` is the text of the config, or "minimal" where the attack has no epsilon.
+    """
 
     model: str
     seed: int
@@ -30,7 +36,8 @@ class AttackJob(NamedTuple):
 
     def __str__(self) -> str:
         """The job as messages name it."""
-        return f"{self.model} seed {self.seed}, {self.attack} at epsilon {self.epsilon}"
+        where = "" if self.epsilon == MINIMAL else f" at epsilon {self.epsilon}"
+        return f"{self.model} seed {self.seed}, {self.attack}{where}"
 
 
 def plan_digest(plan: Plan) -> str:
@@ -65,14 +72,15 @@ def train_plan(outline: Outline, model: str, seed: int) -> Plan:
 
 
 def attack_plan(outline: Outline, job: AttackJob) -> Plan:
-    """The plan of the job that attacks one trained model at one epsilon."""
+    """The plan of the job that attacks one trained model, at one epsilon if the attack has any."""
     entry, attack = named(outline["models"], job.model), named(outline["attacks"], job.attack)
     epsilon = next(e["value"] for e in attack["epsilons"] if e["text"] == job.epsilon)
     return {
         "stage": "attack",
-        "code": entry["attack_code"],
+        "code": entry["attack_code"][attack["kind"]],
         "config": {**attack["config"], "epsilon": epsilon, "seed": job.seed},
         "implementation": entry["implementation"],
+        "attack_implementation": attack["implementation"],
         "inputs": {
             "training": plan_digest(train_plan(outline, job.model, job.seed)),
             "shards": plan_digest(shard_plan(outline)),
@@ -175,9 +183,27 @@ def training_record(model: str, seed: int) -> PurePosixPath:
 def attack_record(job: AttackJob) -> PurePosixPath:
     """Where an attack job's record stands, below the experiment's folder."""
     folder = training_record(job.model, job.seed).parent / "attacks" / job.attack
-    return folder / f"eps-{epsilon_label(job.epsilon)}.json"
+    return folder / f"{ball_label(job.epsilon)}.json"
 
 
-def epsilon_label(epsilon: str) -> str:
-    """An epsilon's text as a part of a file name: "8/255" becomes "8_255"."""
-    return epsilon.replace("/", "_")
+def attack_part_plan(plan: Plan, part: int, parts: int) -> Plan:
+    """The plan of a job that attacks one of so many parts of the test set for an attack job."""
+    return {**plan, "part": [part, parts]}
+
+
+def attack_part_record(record: PurePath, part: int, parts: int) -> Any:
+    """Where a part's record stands, from where the attack job's does: the same kind of path."""
+    return record.with_name(f"{record.stem}.parts") / f"{part}-of-{parts}.json"
+
+
+def whole_attack_record(record: PurePath) -> Any:
+    """Where an attack job's record stands, from its own place or that of one of its parts."""
+    folder = record.parent
+    if folder.suffix != ".parts":
+        return record
+    return folder.with_name(f"{folder.stem}.json")
+
+
+def ball_label(epsilon: str) -> str:
+    """An epsilon's text as a file's name: "8/255" becomes "eps-8_255", "minimal" stays."""
+    return epsilon if epsilon == MINIMAL else f"eps-{epsilon.replace('/', '_')}"

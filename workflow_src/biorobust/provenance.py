@@ -14,6 +14,9 @@ from biorobust.planning import Plan, plan_digest
 
 Record = dict[str, Any]
 
+# What a record says of its plan beside the inputs.
+_TOLD = ("stage", "code", "config", "implementation", "attack_implementation")
+
 
 def make_record(
     plan: Plan, inputs: dict[str, str], outputs: dict[str, str], facts: dict[str, Any]
@@ -25,7 +28,7 @@ def make_record(
     """
     return {
         **facts,
-        **{key: plan[key] for key in ("stage", "code", "config", "implementation") if key in plan},
+        **{key: plan[key] for key in _TOLD if key in plan},
         "digest": plan_digest(plan),
         "inputs": {
             name: {"digest": digest, "sha256": inputs.get(name, digest)}

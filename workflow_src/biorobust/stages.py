@@ -11,7 +11,7 @@ class Figure(NamedTuple):
     models, each from its first seed, to be run) and "trainings" (what models remember of their
     training, from every seed; weights trained elsewhere remember nothing). kinds: only models of
     these kinds count; all do where it is empty. most: not more than so many models, the first.
-    attack: the experiment's first PGD is carried out again.
+    attack: the experiment's first attack with epsilons is carried out again.
 
     An experiment that has no such model, or no such attack, does without the figure.
     """
@@ -67,14 +67,13 @@ FIGURES = {
 
 
 def stage_modules(plan: Mapping[str, Any]) -> list[str]:
-    """The modules in which the code of a planned job starts: the stage's and its models'."""
+    """The modules in which a planned job's code starts: the stage's, its models', its attack's."""
     if plan["stage"] == "tables":
         module = TABLES[plan["name"]]
     elif plan["stage"] == "figures":
         module = FIGURES[plan["name"]].module
     else:
         module = STAGES[plan["stage"]]
-    used = plan.get("implementations", [])
-    if "implementation" in plan:
-        used = [plan["implementation"]]
+    used = [plan[key] for key in ("implementation", "attack_implementation") if key in plan]
+    used += plan.get("implementations", [])
     return [module, *(implementation.split(":")[0] for implementation in used)]

@@ -7,7 +7,6 @@ models classify correctly, for each at the smallest epsilon at which the attack 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import foolbox
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -20,9 +19,13 @@ from biorobust.analysis.picture_grid import (
     show_image,
 )
 from biorobust.analysis.shown_models import as_pictures, load_shown_models, read_pixels
-from biorobust.attacks.pgd import PGD
+from biorobust.attacks.base import Manner
+from biorobust.attacks.catalogue import build_attack
+from biorobust.attacks.engine import Images
+from biorobust.attacks.sanity import UnfitForAttack
 from biorobust.data.shards import Shards, open_shards
 from biorobust.devices import prepare_torch
+from biorobust.errors import UserError
 from biorobust.jobs import Inputs, Job, Result, files_written
 from biorobust.models.base import ImageClassifier
 
@@ -41,15 +44,27 @@ class Example(NamedTuple):
 
 
 def run(job: Job, inputs: Inputs) -> Result:
-    """The figure stage: attack one image anew, draw the figure beside the job's record."""
-    del inputs
+    """The figure stage: attack one image anew, draw the figure beside the job's record.
+
+    Raises UserError where a model cannot be attacked.
+    """
     device = prepare_torch(job.execution)
     models: dict[str, ImageClassifier] = load_shown_models(job, device)
     shards = open_shards(job.inputs["shards"].parent)
     attack = job.plan["config"]["attack"]
-    examples, note = make_examples(
-        models, shards, attack, batch_size=job.execution["attack_batch_size"], device=device
-    )
+    batch_size = job.execution["attack_batch_size"]
+    chosen = first_correct(list(models.values()), shards, batch_size, device)
+    seeds = dict(name.split(":")[1:] for name in inputs if name.startswith("training:"))
+    try:
+        examples = {
+            name: make_example(
+                model, shards, chosen or 0, attack, seed=int(seeds[name]), device=device
+            )
+            for name, model in models.items()
+        }
+    except UnfitForAttack as error:
+        raise UserError(f"a model of this figure cannot be attacked: {error}") from error
+    note = describe(shards, chosen, attack["name"])
     return files_written(
         "figures",
         write_figure(
@@ -60,49 +75,48 @@ def run(job: Job, inputs: Inputs) -> Result:
     )
 
 
-def make_examples(
-    models: dict[str, ImageClassifier],
+def make_example(
+    model: ImageClassifier,
     shards: Shards,
+    position: int,
     attack: dict[str, Any],
     *,
-    batch_size: int,
+    seed: int,
     device: torch.device,
-) -> tuple[dict[str, Example], str]:
-    """Each model's example of one and the same image, and a note of what it is.
+) -> Example:
+    """Attack the image at a position, with the draws that the attack stage has for it.
 
-    attack: its name, config (kind and options of `PGD`) and epsilons (text and value, ascending).
-    The image is the first that all models classify correctly, or the very first if there is none;
-    the epsilon is the smallest that breaks it, or the largest if none does.
+    attack: its config (kind and options, as for `build_attack`) and epsilons (text and value,
+    ascending), which are tried one by one until the image is broken. Raises UnfitForAttack as the
+    attack does.
     """
-    chosen = first_correct(list(models.values()), shards, batch_size, device)
-    position = 0 if chosen is None else chosen
-    image = read_pixels(shards, np.array([position]), device)
-    label = torch.from_numpy(shards.labels[[position]]).to(device)
-    options = {name: value for name, value in attack["config"].items() if name != "kind"}
-    pgd = PGD(**options)
-    budgets = [epsilon["value"] for epsilon in attack["epsilons"]]
-    examples = {}
-    for name, model in models.items():
-        victim = foolbox.PyTorchModel(model, bounds=(0, 1), device=device)
-        iterates, _, success = pgd(victim, image, label, epsilons=budgets)
-        broken = success[:, 0].tolist()
-        rung = broken.index(True) if any(broken) else len(budgets) - 1
-        with torch.inference_mode():
-            clean_logits, adversarial_logits = model(torch.cat([image, iterates[rung]]))
-        examples[name] = Example(
-            image[0],
-            iterates[rung][0],
-            clean_logits,
-            adversarial_logits,
-            attack["epsilons"][rung]["text"],
+    number = np.array([position], dtype=np.int64)
+    image = read_pixels(shards, number, device)
+    search = build_attack(**attack["config"])
+    for epsilon in attack["epsilons"]:
+        victim = Images(
+            torch.from_numpy(number).to(device),
+            image,
+            torch.from_numpy(shards.labels[number]).to(device),
+            torch.tensor([[epsilon["value"]]], device=device),
         )
+        (found,) = search.attack(model, iter([victim]), seed=seed, manner=Manner(batch_size=1))
+        if found.broken.all():
+            break
+    with torch.inference_mode():
+        clean_logits, adversarial_logits = model(torch.cat([image, found.iterates]))
+    return Example(image[0], found.iterates[0], clean_logits, adversarial_logits, epsilon["text"])
+
+
+def describe(shards: Shards, chosen: int | None, attack: str) -> str:
+    """What the figure shows, and why; `chosen` is what `first_correct` found."""
+    position = chosen or 0
     which = "the first" if chosen is not None else "for want of one"
-    note = (
-        f"test image {shards.ids[position]} ({shards.classes[int(label)]}), {which} that all shown "
-        f"models classify correctly; {attack['name']} at the smallest ε that fools the model, or "
-        "at the largest if none does; percentages: softmax confidence; first seed"
+    return (
+        f"test image {shards.ids[position]} ({shards.classes[shards.labels[position]]}), {which} "
+        f"that all shown models classify correctly; {attack} at the smallest ε that fools the "
+        "model, or at the largest if none does; percentages: softmax confidence; first seed"
     )
-    return examples, note
 
 
 def first_correct(

@@ -2,10 +2,12 @@
 
 In: the attack jobs' rows and records. Out: `results.parquet`, one row per model, seed, attack,
 epsilon and test image, with the closed verdict `broken` beside the raw `success`; `results.json`,
-its record, with the grid that the experiment asks for and what is missing of it.
+its record, with the grid that the experiment asks for and what is missing of it. An attack that
+searches for the smallest perturbation has epsilon NaN, written "minimal".
 """
 
 import io
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,12 @@ from biorobust.planning import (
 from biorobust.provenance import Record, require_planned, require_whole, run_report
 
 PARQUET = "results.parquet"
+
+# Execution settings of the attack that may move a loss's or a size's last digits.
+_ATTACK_SETTINGS = {
+    "memory orders (channels last)": "attack_channels_last",
+    "precisions of the first pass": "attack_precision",
+}
 
 
 @dataclass(frozen=True)
@@ -65,11 +73,7 @@ def facts_of(outline: Outline, collected: Collected) -> dict[str, Any]:
             {key: model[key] for key in ("name", "kind", "seeds")} for model in outline["models"]
         ],
         "attacks": [
-            {
-                "name": attack["name"],
-                "norm": attack["config"]["norm"],
-                "epsilons": attack["epsilons"],
-            }
+            {key: attack[key] for key in ("name", "kind", "norm", "epsilons")}
             for attack in outline["attacks"]
         ],
     }
@@ -133,6 +137,9 @@ def _circumstances(report: Path) -> dict[str, str]:
         if "device" in run:
             found["devices"] = run["device"]
             found["thread counts"] = str(run["execution"]["threads"])
+            for name, setting in _ATTACK_SETTINGS.items():
+                if setting in run["execution"]:
+                    found[name] = str(run["execution"][setting])
     except (UserError, KeyError):
         return {}
     return found
@@ -160,14 +167,16 @@ def _rows(outline: Outline, job: AttackJob, path: Path, record: Record) -> pd.Da
     (name,) = record["outputs"]
     rows = pd.read_csv(path.parent / name, dtype={"image": str}, keep_default_na=False)
     rows["success"] = rows["success"].astype(bool)
-    config = attack_plan(outline, job)["config"]
+    attack = named(outline["attacks"], job.attack)
+    epsilon = attack_plan(outline, job)["config"]["epsilon"]
     labels = {
         "model": job.model,
         "kind": named(outline["models"], job.model)["kind"],
         "seed": job.seed,
         "attack": job.attack,
-        "norm": config["norm"],
-        "epsilon": config["epsilon"],
+        "attack_kind": attack["kind"],
+        "norm": attack["norm"],
+        "epsilon": math.nan if epsilon is None else epsilon,
         "epsilon_text": job.epsilon,
     }
     for place, (column, value) in enumerate(labels.items()):

@@ -12,8 +12,6 @@ from biorobust.data.shards import Shards
 from biorobust.jobs import Job
 from biorobust.models.registry import load_model
 
-_TRAINING = "training:"
-
 
 def load_shown_models(job: Job, device: torch.device) -> dict[str, Any]:
     """The trained models among a job's inputs, by name, in the order of the config.
@@ -23,7 +21,7 @@ def load_shown_models(job: Job, device: torch.device) -> dict[str, Any]:
     return {
         name.split(":")[1]: load_model(path.parent, device)
         for name, path in job.inputs.items()
-        if name.startswith(_TRAINING)
+        if name.startswith("training:")
     }
 
 

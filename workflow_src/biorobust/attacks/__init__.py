@@ -1,11 +1,14 @@
-"""Adversarial attacks: `PGD`, a Foolbox attack, resolved on first use."""
+"""Adversarial attacks: `PGD`, a Foolbox attack, and `build_attack`, resolved on first use."""
 
 from importlib import import_module
 from typing import Any
 
-_PUBLIC = {"PGD": "biorobust.attacks.pgd"}
+_PUBLIC = {
+    "PGD": "biorobust.attacks.pgd",
+    "build_attack": "biorobust.attacks.catalogue",
+}
 
-__all__ = ["PGD"]
+__all__ = ["PGD", "build_attack"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,8 @@
 
 Nothing that the fast pass says is believed: what it found must be misclassified by the plain model
 in float32, and whatever it did not find, or found wrongly, is attacked again in float32. So it
-can save work, and cannot spare an image.
+can save work, and cannot spare an image. Its rounding sends it along other iterates, so it may
+break an image that float32 alone would not.
 """
 
 from collections.abc import Callable, Iterator

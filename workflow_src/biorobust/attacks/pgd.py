@@ -202,7 +202,12 @@ class PGD(FixedEpsilonAttack):
     ) -> tuple[list[Tensor], Tensor]:
         """Returned iterates (K times [B, C, H, W]) and success [K, B], in the given order."""
         if tuple(model.bounds) != (0, 1):
-            raise ValueError(f"the model's bounds must be (0, 1), not {tuple(model.bounds)}")
+            raise ValueError(
+                f"the model's bounds must be (0, 1), not {tuple(model.bounds)}; "
+                "attack model.transform_bounds((0, 1)), with epsilons and images to match"
+            )
+        if not isinstance(images, Tensor):
+            raise ValueError(f"images must be PyTorch tensors, not {type(images).__name__}")
         classes, targeted = _classes_of(criterion)
         sizes = [torch.as_tensor(e, dtype=torch.float32, device=images.device) for e in epsilons]
         table = torch.stack([size.expand(len(images)) for size in sizes], dim=1)  # [B, K]

@@ -1,19 +1,22 @@
-"""The attack stage: one trained model, one attack, one epsilon, every test image.
+"""The attack stage: one trained model, one attack, at most one epsilon, every test image.
 
 In: `training.json` with its weights, and the test shards. Out: `eps-<e>.csv`, one row an image in
-the order of the index, and `eps-<e>.json`.
+the order of the index, and `eps-<e>.json`; `minimal.csv` and `minimal.json` of an attack that
+searches for the smallest perturbation. A job that is planned as a part of another writes the rows
+of its images to `<name>.rows`.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
-import foolbox
 import numpy as np
 import torch
 
-from biorobust.attacks.engine import Finished, Images
-from biorobust.attacks.norms import NORMS
-from biorobust.attacks.pgd import PGD
+from biorobust.attacks.attack_rows import KeptRows, Row, csv_text, rows_of, to_json_line
+from biorobust.attacks.base import ImageAttack, Manner
+from biorobust.attacks.catalogue import build_attack
+from biorobust.attacks.engine import Images
+from biorobust.attacks.parts import finished_rows, numbers_of_part, remove_parts
 from biorobust.attacks.sanity import UnfitForAttack
 from biorobust.data.batches import to_pixels
 from biorobust.data.shards import Shards, open_shards
@@ -22,95 +25,103 @@ from biorobust.errors import UserError
 from biorobust.files import write_text
 from biorobust.jobs import Inputs, Job, Result
 from biorobust.models.registry import load_model
+from biorobust.planning import whole_attack_record
 from biorobust.progress import Progress
-
-COLUMNS = (
-    "image",
-    "label",
-    "clean_prediction",
-    "adversarial_prediction",
-    "success",
-    "steps",
-    "loss",
-    "linf",
-    "l2",
-    "rms",
-)
 
 
 def run(job: Job, inputs: Inputs) -> Result:
-    """Attack every test image once. Config: kind, norm, steps, relative_step, loss, epsilon.
+    """Attack every test image once. Config: the attack's kind and options, epsilon and seed.
+
+    In the rows, `steps` are those of the descent for FGSM, BIM and PGD, and for every other kind
+    the forward passes of the search that the image took part in. An image that an attack without
+    epsilon could not break comes back unchanged: no success, size 0.
 
     Success is decided in float32 on the plain model, whose weights take no gradients. Raises
-    UserError where the model's logits are not finite, since no verdict on them means anything.
+    UserError where the model cannot be attacked, since no verdict on it would mean anything.
     """
     del inputs
     device = prepare_torch(job.execution)
-    config = job.plan["config"]
     shards = open_shards(job.inputs["shards"].parent)
-    model = load_model(job.inputs["training"].parent, device=str(device))
-    victim = foolbox.PyTorchModel(model, bounds=(0, 1), device=device)
-    attack = PGD(
-        config["norm"],
-        steps=config["steps"],
-        relative_step=config["relative_step"],
-        loss=config["loss"],
-    )
-    batch_size = job.execution["attack_batch_size"]
-    stretches = _stretches(shards, config["epsilon"], batch_size, device)
-    rows: dict[int, str] = {}
-    progress = Progress(f"{job.record.stem} images", len(shards), job.say)
-    broken = 0
-    stream = attack.stream(
-        victim, stretches, batch_size=batch_size, seed=config["seed"], say=job.say
-    )
-    try:
-        for finished in stream:
-            for number, row in _rows(finished, shards.ids):
-                rows[number] = row
-            broken += int(finished.broken.sum())
-            progress.update(len(rows), f"{broken} broken")
-    except UnfitForAttack as error:
-        raise UserError(
-            f"the model in {job.inputs['training'].parent} cannot be attacked: {error}"
-        ) from error
-    lines = [",".join(COLUMNS), *(rows[number] for number in range(len(shards)))]
-    path = job.record.with_suffix(".csv")
-    outputs = {path.name: write_text(path, "\n".join(lines) + "\n")}
-    measured = {"images": len(shards), "device": device.type}
+    numbers = range(len(shards))
+    if "part" in job.plan:
+        numbers = numbers_of_part(len(shards), *job.plan["part"])
+    kept = KeptRows(_kept_path(job), job.digest)
+    found = [*kept.read(), *finished_rows(job, whole_attack_record(job.record))]
+    rows = {row.number: row for row in found if row.number in numbers}
+    left = np.array([number for number in numbers if number not in rows], dtype=np.int64)
+    progress = Progress(f"{job.record.stem} images", len(numbers), job.say)
+    if rows:
+        job.say(f"{len(rows)} of {len(numbers)} images are done already")
+    progress.begin(len(rows))
+    broken = sum(row.success for row in rows.values())
+    for finished in _attacked(job, shards, left, device):
+        rows |= {row.number: row for row in finished}
+        kept.add(finished, at_least=job.execution["attack_batch_size"])
+        broken += sum(row.success for row in finished)
+        progress.update(len(rows), f"{broken} broken")
+    outputs = _written(job.record, list(rows.values()), part="part" in job.plan)
+    measured = {"images": len(left), "device": device.type}
     return Result({"attack": outputs}, {"attack": {}}, measured)
 
 
+def tidy(job: Job) -> None:
+    """Remove what only an unfinished job needs."""
+    _kept_path(job).unlink(missing_ok=True)
+    if "part" not in job.plan:
+        remove_parts(job.record)
+
+
+def _kept_path(job: Job) -> Path:
+    return job.record.with_name(f".{job.record.stem}.kept")
+
+
+def _written(record: Path, rows: list[Row], *, part: bool) -> dict[str, str]:
+    path = record.with_suffix(".rows" if part else ".csv")
+    text = to_json_line(sorted(rows)) if part else csv_text(rows)
+    return {path.name: write_text(path, text)}
+
+
+def _attacked(
+    job: Job, shards: Shards, numbers: np.ndarray, device: torch.device
+) -> Iterator[list[Row]]:
+    """The rows of the images with these numbers, as they are finished."""
+    if not len(numbers):
+        return
+    options = dict(job.plan["config"])
+    epsilon, seed = options.pop("epsilon"), options.pop("seed")
+    attack: ImageAttack = build_attack(**options)
+    folder = job.inputs["training"].parent
+    model = load_model(folder, device=str(device))
+    manner = Manner(
+        batch_size=job.execution["attack_batch_size"],
+        precision=job.execution["attack_precision"],
+        compiled=job.execution["attack_compiled"],
+        channels_last=job.execution["attack_channels_last"],
+        say=job.say,
+    )
+    if manner.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    stretches = _stretches(shards, numbers, epsilon, manner.batch_size, device)
+    try:
+        for finished in attack.attack(model, stretches, seed=seed, manner=manner):
+            yield rows_of(finished, shards.ids)
+    except UnfitForAttack as error:
+        raise UserError(f"the model in {folder} cannot be attacked: {error}") from error
+
+
 def _stretches(
-    shards: Shards, epsilon: float, batch_size: int, device: torch.device
+    shards: Shards,
+    numbers: np.ndarray,
+    epsilon: float | None,
+    batch_size: int,
+    device: torch.device,
 ) -> Iterator[Images]:
-    for start in range(0, len(shards), batch_size):
-        numbers = np.arange(start, min(start + batch_size, len(shards)))
+    ladder = torch.tensor([] if epsilon is None else [epsilon], device=device)
+    for start in range(0, len(numbers), batch_size):
+        chosen = numbers[start : start + batch_size]
         yield Images(
-            torch.from_numpy(numbers).to(device),
-            to_pixels(torch.from_numpy(shards.read(numbers)).to(device)),
-            torch.from_numpy(shards.labels[numbers]).to(device),
-            torch.full((len(numbers), 1), epsilon, device=device),
+            torch.from_numpy(chosen).to(device),
+            to_pixels(torch.from_numpy(shards.read(chosen)).to(device)),
+            torch.from_numpy(shards.labels[chosen]).to(device),
+            ladder.expand(len(chosen), -1),
         )
-
-
-def _rows(finished: Finished, ids: list[str]) -> Iterator[tuple[int, str]]:
-    perturbations = (finished.iterates.double() - finished.originals.double()).cpu()
-    sizes = {name: norm.size(perturbations).tolist() for name, norm in NORMS.items()}
-    columns: dict[str, list[Any]] = {
-        "label": finished.labels.tolist(),
-        "clean_prediction": finished.clean_predictions.tolist(),
-        "adversarial_prediction": finished.predictions.tolist(),
-        "success": [int(value) for value in finished.broken.tolist()],
-        "steps": finished.steps.tolist(),
-        "loss": finished.losses.tolist(),
-        **sizes,
-    }
-    for place, number in enumerate(finished.numbers.tolist()):
-        values = [_quoted(ids[number]), *(columns[name][place] for name in COLUMNS[1:])]
-        yield number, ",".join(v if isinstance(v, str) else repr(v) for v in values)
-
-
-def _quoted(text: str) -> str:
-    """An image id as a CSV field; ids are file names, which may hold commas and quotes."""
-    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n\r') else text

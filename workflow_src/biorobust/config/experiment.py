@@ -5,19 +5,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from biorobust.config.attacks import AttackEntry
 from biorobust.config.models import ModelEntry
 from biorobust.config.values import (
-    EpsilonText,
     Integer,
     Name,
     NotEmpty,
     Number,
+    Positive,
     Section,
     Switch,
     as_integer,
 )
 
-Positive = Annotated[Integer, Field(ge=1)]
 Seed = Annotated[Integer, Field(ge=0, lt=2**31)]
 
 
@@ -68,24 +68,20 @@ class Training(Section):
     augment: Switch = True
 
 
-class Pgd(Section):
-    """Projected gradient descent; "rms" is what the thesis calls L2."""
-
-    name: Name
-    kind: Literal["pgd"]
-    norm: Literal["linf", "l2", "rms"] = "linf"
-    epsilons: Annotated[tuple[EpsilonText, ...], NotEmpty]
-    steps: Positive = 20
-    relative_step: Annotated[Number, Field(gt=0, le=2)] = 1 / 3
-    loss: Literal["cross_entropy", "margin"] = "cross_entropy"
-
-
 class Execution(Section):
-    """How jobs run. What is asked stays the same, so nothing here makes a result stale."""
+    """How jobs run. What is asked stays the same, so nothing here makes a result stale.
+
+    `attack_shards`: into how many jobs a test set is split, which work at the same time.
+    `attack_precision` and `attack_compiled` are of a first pass that finds; float32 judges.
+    """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Positive = 1
-    attack_batch_size: Positive = 50
+    attack_batch_size: Positive = 64
+    attack_shards: Annotated[Integer, Field(ge=1, le=1000)] = 1
+    attack_precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    attack_compiled: Switch = False
+    attack_channels_last: Switch = True
     images_per_shard: Positive = 512
 
 
@@ -100,5 +96,5 @@ class Experiment(Section):
     data: Data
     training: Training
     models: Annotated[tuple[ModelEntry, ...], NotEmpty]
-    attacks: Annotated[tuple[Pgd, ...], NotEmpty]
+    attacks: Annotated[tuple[AttackEntry, ...], NotEmpty]
     execution: Execution = Execution()

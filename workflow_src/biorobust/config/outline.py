@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from biorobust.attacks.kinds import ATTACKS
 from biorobust.code_digest import code_digest
 from biorobust.config.experiment import Experiment
 from biorobust.config.values import as_number
@@ -10,7 +11,7 @@ from biorobust.data.sources.catalogue import source_fingerprint
 from biorobust.errors import UserError
 from biorobust.files import sha256_of_file
 from biorobust.models.kinds import MODELS
-from biorobust.planning import Outline
+from biorobust.planning import MINIMAL, Outline
 from biorobust.stages import FIGURES, STAGES, TABLES, Figure
 
 
@@ -54,7 +55,7 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
 
 def _model(experiment: Experiment, entry: Any) -> dict[str, Any]:
     implementation = MODELS[entry.kind]
-    module = implementation.split(":")[0]
+    module = _module(implementation)
     config: dict[str, Any] = {
         "model": entry.model_dump(exclude={"name", "weights"}),
         "image_size": experiment.data.image_size,
@@ -73,8 +74,15 @@ def _model(experiment: Experiment, entry: Any) -> dict[str, Any]:
         "seeds": seeds,
         "train_config": config,
         "train_code": code_digest(STAGES["train"], module),
-        "attack_code": code_digest(STAGES["attack"], module),
+        "attack_code": {
+            kind: code_digest(STAGES["attack"], module, _module(ATTACKS[kind]))
+            for kind in sorted({attack.kind for attack in experiment.attacks})
+        },
     }
+
+
+def _module(implementation: str) -> str:
+    return implementation.split(":")[0]
 
 
 def weights_path(template: str, seed: int) -> Path:
@@ -101,12 +109,21 @@ def _missing_weights(experiment: Experiment) -> list[str]:
 
 
 def _attack(entry: Any) -> dict[str, Any]:
-    texts = sorted(entry.epsilons, key=as_number)
     return {
         "name": entry.name,
+        "kind": entry.kind,
+        "implementation": ATTACKS[entry.kind],
+        "norm": entry.norm,
         "config": entry.model_dump(exclude={"name", "epsilons"}),
-        "epsilons": [{"text": text, "value": as_number(text)} for text in texts],
+        "epsilons": _epsilons(entry),
     }
+
+
+def _epsilons(entry: Any) -> list[dict[str, Any]]:
+    if not hasattr(entry, "epsilons"):
+        return [{"text": MINIMAL, "value": None}]
+    texts = sorted(entry.epsilons, key=as_number)
+    return [{"text": text, "value": as_number(text)} for text in texts]
 
 
 def _figure(
@@ -114,23 +131,26 @@ def _figure(
 ) -> dict[str, Any] | None:
     """What the figure's plan is made from; None where the experiment has nothing that it shows."""
     shown = [model for model in models if not figure.kinds or model["kind"] in figure.kinds]
-    inputs = [name for name in figure.inputs if name in ("results", "shards")]
-    facts: dict[str, Any] = {}
-    used: list[str] = []
     if "trainings" in figure.inputs:
         shown = [model for model in shown if "training" in model["train_config"]]
-        inputs += [f"training:{m['name']}:{seed}" for m in shown for seed in m["seeds"]]
-    elif "models" in figure.inputs:
-        shown = shown[: figure.most]
-        inputs += [f"training:{m['name']}:{m['seeds'][0]}" for m in shown]
-        used = sorted({m["implementation"] for m in shown})
-        facts["implementations"] = used
-    if figure.attack:
-        pgd = next((attack for attack in attacks if attack["config"]["kind"] == "pgd"), None)
-        if pgd is None:
-            return None
-        facts["config"] = {"attack": pgd}
+    shown = shown[: figure.most]
     if not shown:
         return None
-    modules = [implementation.split(":")[0] for implementation in used]
-    return {"code": code_digest(figure.module, *modules), "inputs": inputs, **facts}
+    facts: dict[str, Any] = {
+        "inputs": [name for name in figure.inputs if name in ("results", "shards")]
+    }
+    used: set[str] = set()
+    if "trainings" in figure.inputs:
+        facts["inputs"] += [f"training:{m['name']}:{seed}" for m in shown for seed in m["seeds"]]
+    if "models" in figure.inputs:
+        facts["inputs"] += [f"training:{m['name']}:{m['seeds'][0]}" for m in shown]
+        used |= {model["implementation"] for model in shown}
+    if figure.attack:
+        under_budget = [a for a in attacks if a["epsilons"][0]["text"] != MINIMAL]
+        if not under_budget:
+            return None
+        facts["config"] = {"attack": under_budget[0]}
+        used.add(under_budget[0]["implementation"])
+    if used:
+        facts["implementations"] = sorted(used)
+    return {"code": code_digest(figure.module, *map(_module, sorted(used))), **facts}

@@ -121,6 +121,11 @@ def _explained(problem: Raw) -> str:
     match problem["type"]:
         case "extra_forbidden" | "invalid_key":
             where, section = _walk(location[:-1])
+            if location[0] == "attacks" and location[-1] == "epsilons":
+                return (
+                    f"{where}.epsilons: attack kind {location[2]} searches for the smallest "
+                    "perturbation and has no epsilon; leave epsilons out"
+                )
             # A key that is no text (YAML reads `on` as true) is the input of its own error.
             key = str(value if problem["type"] == "invalid_key" else location[-1])
             allowed = sorted(section["properties"])

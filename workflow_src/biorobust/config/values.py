@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}")
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
@@ -101,6 +101,7 @@ def repeated(values: Iterable[Any]) -> list[Any]:
 
 Number = Annotated[float, BeforeValidator(as_number)]
 Integer = Annotated[int, BeforeValidator(as_integer)]
+Positive = Annotated[Integer, Field(ge=1)]
 Switch = Annotated[bool, BeforeValidator(_as_switch)]
 # Names become parts of file names.
 Name = Annotated[str, BeforeValidator(_as_name)]

@@ -28,6 +28,9 @@ class ImageClassifier(nn.Module, ABC):
     draws_per_image: int = 0
     """How many uniform numbers `training_outputs` wants for each image."""
 
+    training_only: tuple[str, ...] = ()
+    """Names of the parts that are trained and saved, but take no part in the logits."""
+
     def __init__(self, *, image_size: int, classes: int) -> None:
         super().__init__()
         if image_size < 32 or image_size % 8:
@@ -58,6 +61,16 @@ class ImageClassifier(nn.Module, ABC):
 
         Called once on a new model, before training; a loaded model has it from its weights.
         """
+
+    def parameter_counts(self) -> dict[str, int]:
+        """How many trained numbers: {"network": in a test, "training_only": besides}."""
+        total = sum(parameter.numel() for parameter in self.parameters())
+        besides = sum(
+            parameter.numel()
+            for part in self.training_only
+            for parameter in self.get_submodule(part).parameters()
+        )
+        return {"network": total - besides, "training_only": besides}
 
     def require_images(self, images: Tensor) -> None:
         """Raises ValueError unless images are floats [B, 3, N, N]."""

@@ -74,10 +74,10 @@ class Branches(nn.Module):
             return folded.view(self.branches, -1, folded.shape[-1])
         # A loop, since the other ways lose where it matters. Time of a training step against the
         # loop's, ResNet-18, k = 5, one thread, 32 images at N = 32, widths 4, 16, 32, 64: vmap
-        # over stacked parameters 0.6, 1.1, 1.2, 1.8 times, grouped convolutions 0.5, 1.1, 1.6, 2.5
-        # times; 4 images at N = 160, widths 16, 64: 1.1, 1.25 and 1.05, 1.5 times. With shared
-        # weights a loop takes 1.1 to 1.5 times as long as the folded batch, and with ResNet-20,
-        # whose large activations then leave the cache, 0.85 to 1.2. See benchmarks/branches.py.
+        # over stacked parameters 0.77, 1.18, 1.26, 1.73 times, grouped convolutions 0.68, 1.19,
+        # 1.40, 2.46 times; 4 images at N = 160, widths 16, 64: 1.11, 1.34 and 1.08, 1.20 times.
+        # With shared weights a loop takes 1.1 to 1.6 times as long as the folded batch; with the
+        # full ResNet-20, whose activations are large, 0.97. See benchmarks/branches.py.
         return torch.stack(
             [network(view) for network, view in zip(self.networks, views, strict=True)]
         )

@@ -43,6 +43,7 @@ class CorticalFixations(ImageClassifier):
     """
 
     draws_per_image = 2
+    training_only = ("auxiliary_heads",)
 
     def __init__(
         self,

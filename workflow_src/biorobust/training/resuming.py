@@ -59,6 +59,7 @@ class ResumeFolder(Checkpoint):
         self._parent = folder
         self.folder = folder / f".resume-{digest[:16]}"
         self.file = self.folder / "last.ckpt"
+        self.epochs_run = 0
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -66,6 +67,7 @@ class ResumeFolder(Checkpoint):
         """Runs after the module's own hook, so the epoch's history is in the checkpoint."""
         del pl_module
         trainer.save_checkpoint(self.file, weights_only=False)
+        self.epochs_run += 1
 
     def usable(self, say: Callable[[str], None]) -> Path | None:
         """The checkpoint to go on from; None, with a line, where there is none that can be used."""

@@ -63,7 +63,7 @@ def run(job: Job, inputs: Inputs) -> Result:
     config = job.plan["config"]
     shards = open_shards(job.inputs["shards"].parent)
     device = prepare_torch(job.execution)
-    facts = {
+    facts: dict[str, Any] = {
         "classes": len(shards.classes),
         "class_names": shards.classes,
         "image_size": shards.image_size,
@@ -78,6 +78,7 @@ def run(job: Job, inputs: Inputs) -> Result:
         classes=len(shards.classes),
         **options,
     )
+    facts["parameters"] = model.parameter_counts()
     if "weights_sha256" in config:
         _take_over(model, Path(job.execution["weights"]), config["weights_sha256"])
     else:
@@ -126,9 +127,11 @@ def _fit(job: Job, module: TrainingModule, device: torch.device) -> dict[str, An
     trainer.fit(module, module.batches, ckpt_path=resume.usable(job.say), weights_only=True)
     if len(module.history) != epochs:
         raise UserError(f"training stopped after {len(module.history)} of {epochs} epochs")
+    # A resumed job measures only the time of its own epochs.
+    measured = {"epochs_run": resume.epochs_run}
     if device.type == "cuda":
-        return {"peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(device)}
-    return {}
+        measured["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated(device)
+    return measured
 
 
 def _quieten() -> None:

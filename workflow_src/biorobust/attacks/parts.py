@@ -1,0 +1,73 @@
+"""A large test set in several jobs: which images are whose, and where their rows stand.
+
+The parts of an attack job are jobs of their own, each with a stretch of the test set. The attack
+job itself then takes the rows that its parts finished, and attacks only what is lacking, so its
+result is the same however many parts there were.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from biorobust.attacks.attack_rows import Row, from_json_lines, read_csv
+from biorobust.attacks.base import BLOCK
+from biorobust.errors import UserError
+from biorobust.files import read_json
+from biorobust.jobs import Job
+from biorobust.planning import attack_part_plan, attack_part_record, plan_digest
+from biorobust.provenance import damaged_outputs, run_report
+
+
+def numbers_of_part(images: int, part: int, parts: int) -> range:
+    """The images of a part, by number; together the parts hold each image once.
+
+    They meet at the borders of blocks, so that attacks which work on blocks find theirs whole.
+    """
+    blocks = -(-images // BLOCK)
+    first, after = (blocks * p // parts * BLOCK for p in (part, part + 1))
+    return range(min(first, images), min(after, images))
+
+
+def finished_rows(job: Job, record: Path) -> list[Row]:
+    """Rows that other jobs finished for the attack job with this record, if it is planned so.
+
+    They are those of its parts and, where the number of parts was changed after it was done, its
+    own of then.
+    """
+    plan = {key: value for key, value in job.plan.items() if key != "part"}
+    parts = job.execution["attack_shards"]
+    rows = _before_a_change_of_parts(record, plan_digest(plan), parts)
+    if rows or "part" in job.plan or parts == 1:
+        return rows
+    for part in range(parts):
+        path = attack_part_record(record, part, parts)
+        try:
+            found = read_json(path)
+        except UserError as error:
+            job.say(f"{error}; its images are attacked here")
+            continue
+        digest = plan_digest(attack_part_plan(plan, part, parts))
+        faults = damaged_outputs(path, found)
+        if found.get("digest") != digest or faults:
+            job.say(f"{path} is not the planned one; its images are attacked here")
+            continue
+        rows += from_json_lines(path.with_suffix(".rows").read_text())
+    return rows
+
+
+def _before_a_change_of_parts(record: Path, digest: str, parts: int) -> list[Row]:
+    """The finished job's rows, if nothing but the number of parts is other than it was."""
+    try:
+        report: dict[str, Any] = read_json(run_report(record))
+        same = report["record"]["digest"] == digest
+        changed = report["execution"].get("attack_shards", 1) != parts
+        if same and changed and not damaged_outputs(record, report["record"]):
+            return list(read_csv(record.with_suffix(".csv")))
+    except (UserError, KeyError, TypeError):
+        pass
+    return []
+
+
+def remove_parts(record: Path) -> None:
+    """Remove the parts of a finished attack job."""
+    shutil.rmtree(record.with_name(f"{record.stem}.parts"), ignore_errors=True)
