@@ -134,15 +134,24 @@ def collect_plan(wildcards):
     return canonical_json(planning.collect_plan(outline))
 
 
-def table_plan(table):
+def report_plan(kind, name):
     # A function, since Snakemake takes braces in a text for wildcards.
-    return lambda wildcards: canonical_json(
-        planning.report_plan(outline, "tables", table)
-    )
+    return lambda wildcards: canonical_json(planning.report_plan(outline, kind, name))
 
 
-def figure_plan(wildcards):
-    return canonical_json(planning.report_plan(outline, "figures", wildcards.figure))
+def figure_records(figure):
+    return [
+        str(Path("results", experiment.name, record))
+        for _, record, _ in planning.report_inputs(outline, "figures", figure)
+    ]
+
+
+def figure_inputs(figure):
+    """By which name a job knows each of its inputs. Taking `input`: as for `execution`."""
+    names = outline["figures"][figure]["inputs"]
+    return lambda wildcards, input: [
+        f"{name}={place}" for name, place in zip(names, input)
+    ]
 
 
 def execution(wildcards, input):

@@ -34,31 +34,38 @@ for table in outline["tables"]:
         conda:
             "../envs/biorobust.yaml"
         params:
-            plan=table_plan(table),
+            plan=report_plan("tables", table),
             execution=execution,
         shell:
             "python -m biorobust tables --plan {params.plan:q} --execution {params.execution:q}"
             " --inputs results={input.results:q} --records tables={output.tables:q} --log {log:q}"
 
 
-rule figure:
-    input:
-        results="results/{experiment}/results.json",
-    output:
-        "results/{experiment}/figures/{figure}.png",
-        "results/{experiment}/figures/{figure}.pdf",
-        figures="results/{experiment}/figures/{figure}.json",
-    log:
-        "results/{experiment}/logs/figures/{figure}.log",
-    localrule: True
-    conda:
-        "../envs/biorobust.yaml"
-    params:
-        plan=figure_plan,
-        execution=execution,
-    shell:
-        "python -m biorobust figures --plan {params.plan:q} --execution {params.execution:q}"
-        " --inputs results={input.results:q} --records figures={output.figures:q} --log {log:q}"
+# A rule each, since only those that run no model are for the machine that snakemake runs on.
+for figure, entry in outline["figures"].items():
+
+    rule:
+        name:
+            f"figure_{figure}"
+        input:
+            figure_records(figure),
+        output:
+            f"results/{{experiment}}/figures/{figure}.png",
+            f"results/{{experiment}}/figures/{figure}.pdf",
+            figures=f"results/{{experiment}}/figures/{figure}.json",
+        log:
+            f"results/{{experiment}}/logs/figures/{figure}.log",
+        localrule: "implementations" not in entry
+        conda:
+            "../envs/biorobust.yaml"
+        threads: experiment.execution.threads if "implementations" in entry else 1
+        params:
+            plan=report_plan("figures", figure),
+            inputs=figure_inputs(figure),
+            execution=execution,
+        shell:
+            "python -m biorobust figures --plan {params.plan:q} --execution {params.execution:q}"
+            " --inputs {params.inputs:q} --records figures={output.figures:q} --log {log:q}"
 
 
 rule tables:

@@ -169,6 +169,18 @@ def test_one_seed_has_no_bars_and_no_note_of_them() -> None:
     np.testing.assert_allclose(first, second)
 
 
+def test_bands_of_many_models_are_left_out_and_not_spoken_of() -> None:
+    for models, bands in ((6, 6), (7, 0)):
+        names = [f"m{number}" for number in range(models)]
+        grid = make_grid({name: [0] for name in names}, ["pgd"])
+        rows = [job(name, 0, "pgd", text, 9, 5) for name in names for text in EPSILONS]
+        figure = accuracy_curve(summarise(pd.concat(rows), grid), grid, 5)
+        found = [x for x in figure.axes[0].collections if isinstance(x, PolyCollection)]
+        assert len(found) == bands
+        said = figure.legends[0].get_title().get_text()
+        assert ("Wilson" in said) == (bands > 0) and "10 test images" in said
+
+
 def test_axes_and_notes_say_what_is_shown(figure: Figure) -> None:
     (axes,) = figure.axes
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["clean", *EPSILONS]

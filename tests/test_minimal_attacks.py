@@ -146,4 +146,4 @@ def test_snakemake_plans_one_job_for_a_minimal_attack(tmp_path: Path) -> None:
     assert {job for job in jobs if job.startswith("attack plain")} == {
         "attack plain 0 fool minimal"
     }
-    assert {"collect", "table_robustness", "figure survival"} <= jobs
+    assert {"collect", "table_robustness", "figure_survival"} <= jobs

@@ -39,6 +39,10 @@ def test_every_result_stands_where_the_readme_says(finished_project: Path) -> No
         "figures/accuracy_curve.pdf",
         "figures/survival.png",
         "figures/survival.pdf",
+        "figures/accuracy_bars.png",
+        "figures/dataset_samples.pdf",
+        "figures/retinal_sampling.png",
+        "figures/adversarial_example.pdf",
     ):
         assert (folder / name).stat().st_size > 0, name
 

@@ -12,15 +12,19 @@ import pytest
 from pipeline import CONFIG, EXECUTION, copy_project, edit, planned, result_bytes, snakemake
 
 PACKAGE = "workflow_src/biorobust"
-ACCURACIES = {"table_adversarial_accuracy", "figure accuracy_curve"}
-SIZES = {"table_robustness", "figure survival"}
+ACCURACIES = {"table_adversarial_accuracy", "figure_accuracy_curve", "figure_accuracy_bars"}
+SIZES = {"table_robustness", "figure_survival"}
 COSTS = {"table_trade_off"}
 REPORT = {"collect"} | ACCURACIES | SIZES | COSTS
+SAMPLES, SAMPLING = {"figure_dataset_samples"}, {"figure_retinal_sampling"}
+# Both models are run for it.
+EXAMPLE = {"figure_adversarial_example"}
+FIGURES = {name for name in REPORT if name.startswith("figure")} | SAMPLES | SAMPLING | EXAMPLE
 PLAIN_ATTACKS = {"attack plain 0 pgd 0.01", "attack plain 0 pgd 8_255"}
 RETINAL_ATTACKS = {"attack retinal 0 pgd 0.01", "attack retinal 0 pgd 8_255"}
-PLAIN = {"train plain 0"} | PLAIN_ATTACKS
-RETINAL = {"train retinal 0"} | RETINAL_ATTACKS
-EVERYTHING = {"shard"} | PLAIN | RETINAL | REPORT
+PLAIN = {"train plain 0"} | PLAIN_ATTACKS | EXAMPLE
+RETINAL = {"train retinal 0"} | RETINAL_ATTACKS | EXAMPLE
+EVERYTHING = {"shard"} | PLAIN | RETINAL | REPORT | FIGURES
 
 
 @pytest.fixture
@@ -65,7 +69,7 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "draws_per_image = 3",
             RETINAL | REPORT,
         ),
-        ("sampling/retinal.py", "import", "SPARE = 1\nimport", RETINAL | REPORT),
+        ("sampling/retinal.py", "import", "SPARE = 1\nimport", RETINAL | REPORT | SAMPLING),
         ("models/standard.py", "from torch", "SPARE = 1\nfrom torch", PLAIN | REPORT),
         ("models/resnet.py", "import torch", "SPARE = 1\nimport torch", PLAIN | RETINAL | REPORT),
         (
@@ -79,13 +83,13 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "attacks/engine.py",
             "rows.steps + 1",
             "rows.steps + 2",
-            PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT,
+            PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE,
         ),
         (
             "attacks/iterative.py",
             "steps=1,",
             "steps=2,",
-            PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT,
+            PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE,
         ),
         ("data/stage.py", "progress.update(done)", "progress.update(done, '')", EVERYTHING),
         ("data/sources/digits.py", "import", "SPARE = 1\nimport", EVERYTHING),
@@ -106,14 +110,20 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "analysis/figure_style.py",
             "_PANELS_A_ROW = 3",
             "_PANELS_A_ROW = 2",
-            {"figure accuracy_curve", "figure survival"},
+            FIGURES,
         ),
         ("analysis/robustness.py", 'side="right"', 'side="left"', SIZES),
         (
             "analysis/accuracy_curve.py",
             "_BAR_STEP, _BARS_WIDTH = 3.0",
             "_BAR_STEP, _BARS_WIDTH = 2.0",
-            {"figure accuracy_curve"},
+            {"figure_accuracy_curve"},
+        ),
+        (
+            "analysis/picture_grid.py",
+            "_SIDE, _LINE, _MARGIN = 1.5",
+            "_SIDE, _LINE, _MARGIN = 1.4",
+            SAMPLES | SAMPLING | EXAMPLE,
         ),
         # Code that describes, guards or reports a run and cannot change a number.
         ("progress.py", "every: float = 5.0", "every: float = 6.0", set()),
@@ -169,21 +179,21 @@ def test_an_edit_of_one_attacks_module_makes_that_attacks_jobs_alone_stale(tmp_p
 def test_an_edit_of_a_package_init_reruns_what_passes_through_it(project: Path) -> None:
     path = project / PACKAGE / "sampling/__init__.py"
     path.write_text(path.read_text() + "\nSPARE = 1\n")
-    assert planned(project) == RETINAL | REPORT
+    assert planned(project) == RETINAL | REPORT | SAMPLING
 
 
 @pytest.mark.parametrize(
     ("old", "new", "stale"),
     [
         ("epsilons: [0.01,", "epsilons: [0.02, 0.01,",
-         {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"} | REPORT),
+         {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"} | REPORT | EXAMPLE),
         ("seeds: [0]", "seeds: [0, 7]",
          {"train plain 7", "train retinal 7"} | REPORT
          | {f"attack {m} 7 pgd {e}" for m in ("plain", "retinal") for e in ("0.01", "8_255")}),
         ("attacks:", "  - {name: third, kind: standard, width: 2, stem_width: 4}\nattacks:",
          {"train third 0", "attack third 0 pgd 0.01", "attack third 0 pgd 8_255"} | REPORT),
         ("learning_rate: 1e-3", "learning_rate: 2e-3", PLAIN | RETINAL | REPORT),
-        ("steps: 2", "steps: 3", PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT),
+        ("steps: 2", "steps: 3", PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE),
         ("test_limit: 20", "test_limit: 30", EVERYTHING),
         # The same number, written otherwise.
         ("learning_rate: 1e-3", "learning_rate: 0.001", set()),
@@ -246,6 +256,7 @@ DELETABLE = [
     "results.parquet",
     "tables/pgd.txt",
     "figures/accuracy_curve.pdf",
+    "figures/adversarial_example.png",
 ]
 
 
@@ -278,9 +289,12 @@ def test_without_snakemakes_memory_stale_results_are_refused_with_the_command(
         for model in ("plain", "retinal")
         for epsilon in ("0.01", "8_255")
     )
+    # Drawn from the models and not from the rows, it does not come with the attacks.
+    roots += " results/tiny/figures/adversarial_example.json"
     mend = f"snakemake --cores 1 --forcerun {roots}"
     assert mend in done.stderr
-    assert planned(project, *mend.split()[1:]) == PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT
+    expected = PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE
+    assert planned(project, *mend.split()[1:]) == expected
     # Only what was planned otherwise is refused.
     reconfigure(project, "steps: 3", "steps: 2")
     reconfigure(project, "epsilons: [0.01,", "epsilons: [0.02, 0.01,")
@@ -288,7 +302,7 @@ def test_without_snakemakes_memory_stale_results_are_refused_with_the_command(
     shutil.rmtree(project / "results/tiny/tables")
     shutil.rmtree(project / "results/tiny/figures")
     new = {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"}
-    assert planned(project) == new | REPORT
+    assert planned(project) == new | REPORT | FIGURES
 
 
 def test_a_stage_refuses_input_that_its_plan_does_not_name(project: Path) -> None:

@@ -98,14 +98,37 @@ def report_plan(outline: Outline, kind: str, name: str) -> Plan:
     """The plan of one table or figure (`kind`: "tables" or "figures")."""
     plan = {
         "stage": kind,
-        "code": outline[kind][name],
         "name": name,
         "files": report_files(outline, name),
-        "inputs": {"results": plan_digest(collect_plan(outline))},
+        **outline[kind][name],
+        "inputs": {
+            source: plan_digest(plan) for source, _, plan in report_inputs(outline, kind, name)
+        },
     }
     if name == "published":
         plan["config"] = outline["published"]
     return plan
+
+
+def report_inputs(
+    outline: Outline, kind: str, name: str
+) -> Iterator[tuple[str, PurePosixPath, Plan]]:
+    """What a table or figure is made from: names, records below the experiment's folder, plans.
+
+    A name is "results", "shards" (the test split) or "training:<model>:<seed>".
+    """
+    for source in outline[kind][name]["inputs"]:
+        if source == "results":
+            yield source, PurePosixPath("results.json"), collect_plan(outline)
+        elif source == "shards":
+            yield source, PurePosixPath("shards", "test", "manifest.json"), shard_plan(outline)
+        else:
+            _, model, seed = source.split(":")
+            record, plan = (
+                training_record(model, int(seed)),
+                train_plan(outline, model, int(seed)),
+            )
+            yield source, record, plan
 
 
 def report_files(outline: Outline, name: str) -> list[str]:

@@ -1,4 +1,27 @@
-"""The stages by name: where the code of each starts."""
+"""The stages by name: where the code of each starts, and what a figure is drawn from."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Figure(NamedTuple):
+    """Where a figure's code starts, and what the figure is drawn from.
+
+    inputs: any of "results" (the collected rows), "shards" (the test images), "models" (trained
+    models, each from its first seed, to be run) and "trainings" (what models remember of their
+    training, from every seed; weights trained elsewhere remember nothing). kinds: only models of
+    these kinds count; all do where it is empty. most: not more than so many models, the first.
+    attack: the experiment's first attack with epsilons is carried out again.
+
+    An experiment that has no such model, or no such attack, does without the figure.
+    """
+
+    module: str
+    inputs: tuple[str, ...] = ("results",)
+    kinds: tuple[str, ...] = ()
+    most: int | None = None
+    attack: bool = False
+
 
 STAGES = {
     "shard": "biorobust.data.stage",
@@ -13,14 +36,46 @@ TABLES = {
     "published": "biorobust.analysis.published_table",
 }
 FIGURES = {
-    "accuracy_curve": "biorobust.analysis.accuracy_curve",
-    "survival": "biorobust.analysis.survival_figure",
+    "accuracy_curve": Figure("biorobust.analysis.accuracy_curve"),
+    "accuracy_bars": Figure("biorobust.analysis.accuracy_bars"),
+    "survival": Figure("biorobust.analysis.survival_figure"),
+    "dataset_samples": Figure("biorobust.analysis.dataset_samples", ("shards",)),
+    "retinal_sampling": Figure(
+        "biorobust.analysis.retinal_sampling",
+        ("shards",),
+        kinds=("retinal_fixations", "multi_gaze"),
+    ),
+    "cortical_scales": Figure(
+        "biorobust.analysis.cortical_scales", ("shards", "models"), kinds=("cortical_fixations",)
+    ),
+    "transformer_boxes": Figure(
+        "biorobust.analysis.transformer_boxes",
+        ("shards", "models"),
+        kinds=("parallel_transformers",),
+    ),
+    "gaze_view": Figure(
+        "biorobust.analysis.gaze_view", ("shards", "models"), kinds=("multi_gaze",)
+    ),
+    "gazes": Figure("biorobust.analysis.gazes_figure", ("shards", "models"), kinds=("multi_gaze",)),
+    "gaze_trajectories": Figure(
+        "biorobust.analysis.gaze_trajectories",
+        ("trainings",),
+        kinds=("multi_gaze", "parallel_transformers"),
+    ),
+    "adversarial_example": Figure(
+        "biorobust.analysis.adversarial_example", ("shards", "models"), most=2, attack=True
+    ),
 }
 
 
-def stage_modules(plan: dict[str, str]) -> list[str]:
-    """The modules in which a planned job's code starts: the stage's, its model's, its attack's."""
-    named = {"tables": TABLES, "figures": FIGURES}.get(plan["stage"])
-    module = named[plan["name"]] if named else STAGES[plan["stage"]]
+def stage_modules(plan: Mapping[str, Any]) -> list[str]:
+    """The modules in which a planned job's code starts: the stage's, its models', its attack's."""
+    if plan["stage"] == "tables":
+        module = TABLES[plan["name"]]
+    elif plan["stage"] == "figures":
+        module = FIGURES[plan["name"]].module
+    else:
+        module = STAGES[plan["stage"]]
     used = [plan[key] for key in ("implementation", "attack_implementation") if key in plan]
+    used += plan.get("implementations", [])
     return [module, *(implementation.split(":")[0] for implementation in used)]

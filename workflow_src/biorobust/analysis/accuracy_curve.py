@@ -23,6 +23,8 @@ from biorobust.jobs import Inputs, Job, Result, files_written
 
 # In points (1/72 inch), at one epsilon: from one model's bar to the next, and over all of them.
 _BAR_STEP, _BARS_WIDTH = 3.0, 12.0
+# Bands of more models than that hide one another; `accuracy_bars` shows their intervals.
+_MOST_BANDS = 6
 _NO_EPSILONS = "No attack of this experiment is given an epsilon: see the figure survival."
 
 
@@ -51,8 +53,9 @@ def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
     """The figure: for each model a line with markers (mean over seeds, %), bars and a band.
 
     The bars are ± one sample standard deviation over seeds, and absent where there is one seed;
-    the band is Wilson's interval, which covers only the choice of test images. Where there are
-    bars, the models stand some points beside one another, so that none hides another's.
+    the band is Wilson's interval, which covers only the choice of test images, and is left out
+    where there are more than six models. Where there are bars, the models stand some points beside
+    one another, so that none hides another's.
 
     `summary` is what `summarise` returns for `grid`; `classes` is the number of labels, whose
     inverse is the chance level. The clean accuracy stands at epsilon 0. Below the smallest
@@ -68,19 +71,20 @@ def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
     figure, panels = make_panels(len(attacks))
     chance = 100 / classes
     shifts = _shifts(len(grid["models"]), bars=_has_bars(summary))
+    banded = len(grid["models"]) <= _MOST_BANDS
     handles: list[Line2D] = []
     for axes, attack in zip(panels, attacks, strict=True):
         lines = summary[summary["attack"] == attack["name"]]
         # Every panel shows the same models; the last one's handles serve the legend.
         handles = [
-            _draw_model(axes, lines[lines["model"] == model["name"]], order, shift)
+            _draw_model(axes, lines[lines["model"] == model["name"]], order, shift, banded=banded)
             for order, (model, shift) in enumerate(zip(grid["models"], shifts, strict=True))
         ]
         handles.append(axes.axhline(chance, color="0.35", linestyle="--", linewidth=1))
         _set_axes(axes, attack)
     label_rows(panels, "accuracy (%)")
     labels = [*(literal(model["name"]) for model in grid["models"]), f"chance ({chance:.3g}%)"]
-    add_legend(figure, handles, labels, _explain(summary))
+    add_legend(figure, handles, labels, _explain(summary, banded=banded))
     return figure
 
 
@@ -94,7 +98,9 @@ def _shifts(models: int, *, bars: bool) -> list[float]:
     return [step * (order - (models - 1) / 2) for order in range(models)]
 
 
-def _draw_model(axes: Axes, lines: pd.DataFrame, order: int, shift: float) -> Line2D:
+def _draw_model(
+    axes: Axes, lines: pd.DataFrame, order: int, shift: float, *, banded: bool
+) -> Line2D:
     lines = lines.sort_values("epsilon", kind="stable")
     colour, marker = model_style(order)
     epsilon = lines["epsilon"].to_numpy(dtype=float)
@@ -103,7 +109,10 @@ def _draw_model(axes: Axes, lines: pd.DataFrame, order: int, shift: float) -> Li
     )
     # On the page and not in epsilon, so that the distance is the same all along the axis.
     beside = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
-    axes.fill_between(epsilon, low, high, color=colour, alpha=0.18, linewidth=0, transform=beside)
+    if banded:
+        axes.fill_between(
+            epsilon, low, high, color=colour, alpha=0.18, linewidth=0, transform=beside
+        )
     several = np.isfinite(deviation)
     if several.any():
         axes.errorbar(
@@ -148,13 +157,15 @@ def _set_axes(axes: Axes, attack: Attack) -> None:
     axes.set_xlabel(f"$\\epsilon$ ({AXIS_NORMS[attack['norm']]}, pixel values in [0, 1])")
 
 
-def _explain(summary: pd.DataFrame) -> str:
+def _explain(summary: pd.DataFrame, *, banded: bool) -> str:
     images, most = (
         int(summary["images"].iloc[0]),
         int((summary["seeds"] + summary["missing"]).max()),
     )
     line = f"mean over {most} seeds" if most > 1 else "one seed"
-    text = f"line: {line}; band: Wilson 95% interval for {images} test images"
+    text = f"line: {line}; {images} test images"
+    if banded:
+        text = f"line: {line}; band: Wilson 95% interval for {images} test images"
     if _has_bars(summary):
         text += "\nbars: ± standard deviation over seeds"
     attacked = summary[summary["epsilon_text"] != CLEAN]

@@ -1,5 +1,6 @@
 """What the figures share: one look for a model in all of them, panels, legend and files."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -95,3 +96,13 @@ def add_legend(figure: Figure, handles: Sequence[Line2D], labels: list[str], not
 def literal(text: str) -> str:
     """`text` on one line, with its dollar signs kept from starting a formula."""
     return " ".join(text.split()).replace("$", r"\$")
+
+
+def wrapped(text: str, inches: float) -> str:
+    """`text` as `literal`, on as many lines as its letters of 8 points need in this width."""
+    return textwrap.fill(literal(text), max(1, int(14 * inches)))
+
+
+def add_note(figure: Figure, note: str) -> None:
+    """Say below all panels what is shown."""
+    figure.supxlabel(wrapped(note, figure.get_figwidth()), fontsize=8)

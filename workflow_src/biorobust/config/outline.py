@@ -13,7 +13,7 @@ from biorobust.errors import UserError
 from biorobust.files import sha256_of_file
 from biorobust.models.kinds import MODELS
 from biorobust.planning import MINIMAL, Outline
-from biorobust.stages import FIGURES, STAGES, TABLES
+from biorobust.stages import FIGURES, STAGES, TABLES, Figure
 
 
 def make_outline(experiment: Experiment, cache: Path) -> Outline:
@@ -33,6 +33,8 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     comparison = published_comparison(experiment)
     # Without a published model there is nothing to set beside.
     tables = [name for name in TABLES if name != "published" or comparison["models"]]
+    models = [_model(experiment, entry) for entry in experiment.models]
+    attacks = [_attack(entry) for entry in experiment.attacks]
     return {
         "experiment": experiment.name,
         "shard": {
@@ -40,11 +42,17 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
             "config": experiment.data.model_dump(exclude={"path"}),
             "source": source,
         },
-        "models": [_model(experiment, entry) for entry in experiment.models],
-        "attacks": [_attack(entry) for entry in experiment.attacks],
+        "models": models,
+        "attacks": attacks,
         "collect": {"code": code_digest(STAGES["collect"])},
-        "tables": {name: code_digest(TABLES[name]) for name in tables},
-        "figures": {name: code_digest(module) for name, module in FIGURES.items()},
+        "tables": {
+            name: {"code": code_digest(TABLES[name]), "inputs": ["results"]} for name in tables
+        },
+        "figures": {
+            name: planned
+            for name, figure in FIGURES.items()
+            if (planned := _figure(figure, models, attacks))
+        },
         "published": comparison,
     }
 
@@ -120,3 +128,33 @@ def _epsilons(entry: Any) -> list[dict[str, Any]]:
         return [{"text": MINIMAL, "value": None}]
     texts = sorted(entry.epsilons, key=as_number)
     return [{"text": text, "value": as_number(text)} for text in texts]
+
+
+def _figure(
+    figure: Figure, models: list[dict[str, Any]], attacks: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """What the figure's plan is made from; None where the experiment has nothing that it shows."""
+    shown = [model for model in models if not figure.kinds or model["kind"] in figure.kinds]
+    if "trainings" in figure.inputs:
+        shown = [model for model in shown if "training" in model["train_config"]]
+    shown = shown[: figure.most]
+    if not shown:
+        return None
+    facts: dict[str, Any] = {
+        "inputs": [name for name in figure.inputs if name in ("results", "shards")]
+    }
+    used: set[str] = set()
+    if "trainings" in figure.inputs:
+        facts["inputs"] += [f"training:{m['name']}:{seed}" for m in shown for seed in m["seeds"]]
+    if "models" in figure.inputs:
+        facts["inputs"] += [f"training:{m['name']}:{m['seeds'][0]}" for m in shown]
+        used |= {model["implementation"] for model in shown}
+    if figure.attack:
+        under_budget = [a for a in attacks if a["epsilons"][0]["text"] != MINIMAL]
+        if not under_budget:
+            return None
+        facts["config"] = {"attack": under_budget[0]}
+        used.add(under_budget[0]["implementation"])
+    if used:
+        facts["implementations"] = sorted(used)
+    return {"code": code_digest(figure.module, *map(_module, sorted(used))), **facts}

@@ -161,24 +161,24 @@ def refuse_strangers(folder: Path, outline: Outline, state: Path, snakemake: str
     """
     known = {output for _, output in _noted(state / "metadata")}
     stale: dict[Path, str] = {}
+    roots = []
     for path, plan in planned_records(outline):
         record = folder / path
-        if record in known or not record.is_file():
+        if record in known or not record.is_file() or _is_planned(record, plan):
             continue
-        if not _is_planned(record, plan):
-            stale[record] = plan["stage"]
+        # What is made from a stale result is made anew with it. The plan of the collected rows
+        # has no list of inputs: every earlier result is one.
+        inputs = plan["inputs"].values() if "inputs" in plan else stale.values()
+        if set(inputs).isdisjoint(stale.values()):
+            roots.append(str(record))
+        stale[record] = plan_digest(plan)
     if not stale:
         return
-    first = min(map(_ORDER.index, stale.values()))
-    roots = [str(record) for record, stage in stale.items() if stage == _ORDER[first]]
     raise UserError(
         f"{len(stale)} result(s), {next(iter(stale))} the first, were made by other code, config "
         "or data than this run has planned, and Snakemake has no memory of them (copied in, or "
         f".snakemake/ deleted); make them anew with: {snakemake} --forcerun {' '.join(roots)}"
     )
-
-
-_ORDER = ["shard", "train", "attack", "collect", "tables", "figures"]
 
 
 def _is_planned(record: Path, plan: Plan) -> bool:
