@@ -1,15 +1,20 @@
 """Precision and speed knobs: whatever finds, float32 on the plain model judges."""
 
+from collections.abc import Iterator
+
+import foolbox
 import pytest
 import torch
 from torch import Tensor, nn
 
 from biorobust.attacks import PGD
-from biorobust.attacks.engine import Images, Settings
+from biorobust.attacks.engine import Images
 from biorobust.attacks.fast_pass import attack_fast_first
 from biorobust.attacks.losses import LOSSES
+from biorobust.attacks.moves import Settings
 from biorobust.attacks.norms import NORMS
 from biorobust.models import build_model
+from catalogue_attacks import attacked, toy_sized
 from toy_attacks import MODELS, Toy, make_toy
 
 EPSILONS = {"linf": [0.003, 0.01, 0.03], "l2": [0.03, 0.1, 0.3], "rms": [0.002, 0.006, 0.02]}
@@ -112,6 +117,54 @@ def test_images_may_come_in_another_memory_order(toy: Toy) -> None:
     assert torch.equal(plain[2], other[2])
 
 
+@pytest.mark.parametrize("epsilon", [1e-6, 0.5])
+def test_results_come_while_the_stream_is_read(epsilon: float) -> None:
+    """Whether all images are found at once or none are: memory must not grow with the stream."""
+    toy = make_toy("perceptron")
+    read = []
+
+    def stretches() -> Iterator[Images]:
+        for number in range(0, 2000, 10):
+            read.append(number)
+            part = slice(number % 40, number % 40 + 10)
+            numbers = torch.arange(number, number + 10)
+            yield Images(numbers, toy.images[part], toy.labels[part], torch.full((10, 1), epsilon))
+
+    pgd = PGD(steps=2, precision="bfloat16")
+    seen = 0
+    for part in pgd.stream(toy.model, stretches(), batch_size=8):
+        seen += len(part.numbers)
+        assert 10 * len(read) - seen <= 100
+    assert seen == 2000
+
+
+class Half(nn.Module):
+    """A toy that is right in float32 and gives NaN in any other precision."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images)
+        return logits if logits.dtype == torch.float32 else logits * float("nan")
+
+
+def test_a_first_pass_of_nan_finds_nothing() -> None:
+    toy = make_toy("perceptron")
+    victim = foolbox.PyTorchModel(Half(toy.model).eval(), bounds=(0, 1), device="cpu")
+    _, _, exact = PGD()(toy.victim, toy.images, toy.labels, epsilons=[0.01, 0.03])
+    _, _, fast = PGD(precision="bfloat16")(victim, toy.images, toy.labels, epsilons=[0.01, 0.03])
+    assert torch.equal(fast, exact)
+
+
+def test_ladders_need_the_call_that_takes_them_apart() -> None:
+    toy = make_toy("perceptron")
+    whole = Images(torch.arange(40), toy.images, toy.labels, torch.tensor([[0.01, 0.1]] * 40))
+    with pytest.raises(ValueError, match="one epsilon"):
+        list(PGD(precision="bfloat16").stream(toy.model, iter([whole]), batch_size=8))
+
+
 class Small(nn.Module):
     """A model on a device with memory for four images."""
 
@@ -138,6 +191,16 @@ def test_too_little_memory_halves_the_batch_and_says_so(name: str) -> None:
     assert sizes == ["16", "8", "4"]
     _, _, expected = PGD()(toy.victim, toy.images, toy.labels, epsilons=[0.01, 0.03])
     assert torch.equal(success, expected)
+    with pytest.warns(UserWarning):
+        _, _, fast = PGD(batch_size=32, precision="bfloat16")(
+            small.victim, toy.images, toy.labels, epsilons=[0.01, 0.03]
+        )
+    assert not (expected & ~fast).any()
+    for kind in ("square", "ddn"):
+        assert (
+            attacked(toy_sized(kind), small.model, toy.images, toy.labels).broken.sum()
+            == attacked(toy_sized(kind), toy.model, toy.images, toy.labels).broken.sum()
+        )
 
 
 def test_a_model_that_does_not_fit_at_all_raises() -> None:

@@ -63,6 +63,18 @@ def test_a_random_start_is_a_function_of_seed_and_image(toy: Toy, norm: str) -> 
     assert not torch.allclose(other.iterates[~toy.wrong], whole.iterates[~toy.wrong], atol=1e-4)
 
 
+def test_no_rung_of_an_image_is_attacked_twice(toy: Toy) -> None:
+    ladder = torch.tensor([0.002, 0.004, 0.006, 0.01, 0.03, 0.1]).expand(40, -1)
+    whole = Images(torch.arange(40), toy.images, toy.labels, ladder)
+    pgd = PGD(random_start=True, restarts=3, steps=4)
+    reported = [
+        pair
+        for part in pgd.stream(toy.model, iter([whole]), batch_size=64)
+        for pair in zip(part.numbers.tolist(), part.rungs.tolist(), strict=True)
+    ]
+    assert len(reported) == len(set(reported))
+
+
 def test_restarts_attack_survivors_alone_and_break_at_least_as_many(toy: Toy) -> None:
     counted = toy._replace(model=Counted(toy.model).eval())
     passes, broken = [], []
@@ -126,6 +138,9 @@ def test_expectation_costs_a_pass_for_each_draw_and_changes_nothing_for_a_fixed_
         ({"restarts": 0, "random_start": True}, "restarts"),
         ({"expectation": 0}, "expectation"),
         ({"precision": "float16"}, "bfloat16"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"steps": 2.5}, "steps"),
+        ({"relative_step": -1}, "relative_step"),
     ],
 )
 def test_impossible_settings_are_refused(options: dict[str, object], match: str) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from biorobust.attacks import PGD
 from biorobust.attacks.sanity import UnfitForAttack
+from catalogue_attacks import attacked, toy_sized
 from toy_attacks import make_toy
 
 
@@ -65,7 +66,29 @@ def test_pixels_outside_the_range(pixel: float) -> None:
         PGD()(toy.victim, toy.images, toy.labels, epsilons=0.1)
 
 
-@pytest.mark.parametrize("epsilon", [-0.1, float("inf")])
+@pytest.mark.parametrize("kind", ["pgd", "square", "contrast_reduction"])
+def test_nan_on_a_perturbed_image_is_no_success(kind: str) -> None:
+    toy = make_toy("perceptron")
+
+    class Fragile(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            clean = (images[:, None] == toy.images).flatten(2).all(2).any(1)
+            logits: Tensor = toy.model(images)
+            return torch.where(clean[:, None], logits, float("nan"))
+
+    with pytest.raises(UnfitForAttack, match="not finite"):
+        attacked(toy_sized(kind), Fragile().eval(), toy.images, toy.labels)
+
+
+def test_a_tensor_may_be_one_epsilon_and_none_is_too_few() -> None:
+    toy = make_toy("linear")
+    found, _, success = PGD()(toy.victim, toy.images, toy.labels, epsilons=torch.tensor(0.1))
+    assert found.shape == toy.images.shape and success.shape == (40,)
+    with pytest.raises(ValueError, match="no epsilon"):
+        PGD()(toy.victim, toy.images, toy.labels, epsilons=[])
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, float("inf"), float("nan")])
 def test_epsilons_that_are_no_sizes(epsilon: float) -> None:
     toy = make_toy("perceptron")
     with pytest.raises(UnfitForAttack, match="epsilon"):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from biorobust.attacks.engine import Finished
 from biorobust.attacks.norms import NORMS
+from biorobust.files import write_text
 
 COLUMNS = (
     "image",
@@ -110,7 +111,7 @@ class KeptRows:
                 for line in lines:
                     rows += from_json_lines(line)
         # Begun anew, so that the next line does not join a half written one.
-        self._path.write_text(self._digest + "\n" + (to_json_line(rows) if rows else ""))
+        write_text(self._path, self._digest + "\n" + (to_json_line(rows) if rows else ""))
         return rows
 
     def add(self, rows: list[Row], *, at_least: int) -> None:

@@ -24,7 +24,13 @@ from torch import Tensor, nn
 from biorobust.attacks.engine import Finished, Images
 from biorobust.attacks.losses import cross_entropy
 from biorobust.attacks.norms import NORMS
-from biorobust.attacks.sanity import require_eval_mode, require_images, require_logits
+from biorobust.attacks.sanity import (
+    require_epsilons,
+    require_eval_mode,
+    require_finite,
+    require_images,
+    require_logits,
+)
 from biorobust.data.counter_hash import Purpose, hash_keys
 
 BLOCK = 32
@@ -35,9 +41,9 @@ Model = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Manner:
-    """How an attack runs, which changes no verdict; see `pgd.PGD` for what each means.
+    """How an attack runs, beside what it asks; see `pgd.PGD` for what each means.
 
-    Attacks on blocks run in float32 whatever is asked, and say nothing.
+    Attacks on blocks take a block at a time in float32, whatever is asked, and say nothing.
     """
 
     batch_size: int
@@ -89,7 +95,18 @@ class Queried(nn.Module):
             self.passes += 1
         else:
             self.passes += torch.bincount(rows.cpu(), minlength=len(self.passes))
-        return self._model[0](images).float()
+        return in_halves(self._model[0], images).float()
+
+
+def in_halves(model: Model, images: Tensor) -> Tensor:
+    """Logits of a batch, in halves of it where the device's memory does not suffice for all."""
+    try:
+        return model(images)
+    except torch.OutOfMemoryError:
+        if len(images) == 1:
+            raise
+    first, second = images.tensor_split(2)
+    return torch.cat([in_halves(model, first), in_halves(model, second)])
 
 
 class BlockAttack(ImageAttack):
@@ -108,9 +125,10 @@ class BlockAttack(ImageAttack):
             yield finished
 
     def _attack_block(self, model: Model, block: Images) -> Finished:
-        require_images(block.images, block.epsilons)
+        require_images(block.images)
+        require_epsilons(block.epsilons)
         with torch.no_grad():
-            logits = model(block.images).float()
+            logits = in_halves(model, block.images).float()
         require_logits(logits, block.labels)
         clean = logits.argmax(1)
         attacked = clean == block.labels
@@ -122,7 +140,8 @@ class BlockAttack(ImageAttack):
             queried = Queried(model, len(originals))
             found = self.search(queried, originals, labels, epsilons).detach().clamp(0, 1)
             with torch.no_grad():
-                found_logits = model(found).float()
+                found_logits = in_halves(model, found).float()
+            require_finite(found_logits)
             success = found_logits.argmax(1) != labels
             success &= self.inside(found - originals, epsilons)
             kept = success | (not self.minimal)

@@ -12,21 +12,26 @@ rungs of those that are left, and last by copies, whose results are ignored.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from biorobust.attacks.losses import Loss, cross_entropy
-from biorobust.attacks.norms import Norm
+from biorobust.attacks.losses import cross_entropy
+from biorobust.attacks.moves import Settings, advanced
 from biorobust.attacks.rows import Queue, Rows, count, filled, joined
-from biorobust.attacks.sanity import require_images, require_logits
-from biorobust.data.counter_hash import Purpose, hash_keys
+from biorobust.attacks.sanity import (
+    require_epsilons,
+    require_finite,
+    require_images,
+    require_logits,
+)
 
 Logits = Callable[[Tensor], Tensor]
 
 # Batches of 16 and more gave each image the same bits on every CPU network tried; fewer did not.
-_SMALLEST_BATCH = 16
+_CPU_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -64,37 +69,13 @@ class Finished:
     broken: Tensor
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How an attack moves. `relative_step` is the step's size as a share of epsilon.
-
-    With a random start, a pure function of seed, image number and attempt, the way to the starting
-    point counts as a step of its own, and who survives starts again, `restarts` times in all. For
-    a model that draws random numbers, each pass is the mean over `expectation` draws.
-    """
-
-    norm: Norm
-    steps: int
-    relative_step: float
-    loss: Loss
-    random_start: bool = False
-    restarts: int = 1
-    seed: int = 0
-    expectation: int = 1
-    targeted: bool = False
-
-    @property
-    def last_step(self) -> int:
-        """The number of the last iterate."""
-        return self.steps + self.random_start
-
-
 def attack_stream(
     logits_of: Logits,
     stretches: Iterator[Images],
     settings: Settings,
     batch_size: int,
     say: Callable[[str], None],
+    around: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> Iterator[Finished]:
     """Attack every image of the stream; yields each rung that an image needs, in no fixed order.
 
@@ -102,8 +83,10 @@ def attack_stream(
     every image is attacked, and `broken` means that the wanted class was reached. At the end of
     the stream an image may be reported on a rung above one that breaks it.
 
-    Where the device's memory does not suffice the batch is halved, which `say` is told. Raises
-    `sanity.UnfitForAttack` for pixels outside [0, 1], a negative epsilon, labels that the model
+    Where the device's memory does not suffice the batch is halved, which `say` is told. `around`
+    makes a context for each pass, both ways, of a model whose answers are going to be judged by
+    another: what it makes of an image may then be NaN, which breaks nothing. Raises
+    `sanity.UnfitForAttack` for pixels outside [0, 1], impossible epsilons, labels that the model
     does not have, and outputs that are not finite logits.
     """
     queue = Queue(map(_rows, stretches))
@@ -121,11 +104,15 @@ def attack_stream(
         if not judging and len(rows) < size:
             rows = _with_next_rungs(rows, size - len(rows), settings)
         try:
-            if judging:
-                logits = _judged(logits_of, rows, settings, size)
-                directions = rows.directions
-            else:
-                logits, directions = _logits_and_directions(logits_of, rows, settings, size)
+            with (around or nullcontext)():
+                if judging:
+                    logits = _judged(logits_of, rows, settings, size)
+                    _require_sound(rows, logits, judged=around is None)
+                    directions = rows.directions
+                else:
+                    logits, directions = _logits_and_directions(
+                        logits_of, rows, settings, size, judged=around is None
+                    )
         except torch.OutOfMemoryError:
             if batch_size == 1:
                 raise
@@ -144,14 +131,16 @@ def attack_stream(
         if judging:
             rows = joined([rows.at(again).next_attempt(), _climbing(rows.at(~again))])
             directions = rows.directions
-        moved = _advanced(rows, directions, settings)
+        moved = advanced(rows, directions, settings)
         last = moved.steps >= settings.last_step
         moving = _without_higher([*moving, moved.at(~last)], broken)
         arrived = _without_higher([*arrived, moved.at(last)], broken)
 
 
 def _rows(images: Images) -> Rows:
-    require_images(images.images, images.epsilons)
+    require_images(images.images)
+    # NaN only ends a ladder.
+    require_epsilons(images.epsilons[~images.epsilons.isnan()])
     zeros = torch.zeros_like(images.numbers)
     return Rows(
         numbers=images.numbers,
@@ -169,14 +158,13 @@ def _rows(images: Images) -> Rows:
 
 
 def _pass_size(rows: int, batch_size: int, device: torch.device) -> int:
-    """How many places a pass has: the batch, halved at a CPU's end of the stream.
+    """How many places a pass has: the batch; at a CPU's end of the stream no more than it must.
 
-    An accelerator computes a small batch no faster, and compiled models want one shape.
+    An accelerator computes a small batch no faster, and compiled models want few shapes.
     """
-    size = batch_size
-    while device.type == "cpu" and size % 2 == 0 and rows <= size // 2 >= _SMALLEST_BATCH:
-        size //= 2
-    return size
+    if device.type != "cpu":
+        return batch_size
+    return min(batch_size, -(-rows // _CPU_STEP) * _CPU_STEP)
 
 
 def _with_next_rungs(rows: Rows, free: int, settings: Settings) -> Rows:
@@ -187,7 +175,7 @@ def _with_next_rungs(rows: Rows, free: int, settings: Settings) -> Rows:
     ahead = rows.at(chosen).next_rung()
     led = rows.led.clone()
     led[chosen] = True
-    return joined([rows.changed(led=led), _advanced(ahead, ahead.directions, settings)])
+    return joined([rows.changed(led=led), advanced(ahead, ahead.directions, settings)])
 
 
 def _climbing(survivors: Rows) -> Rows:
@@ -219,7 +207,7 @@ def _judged(logits_of: Logits, rows: Rows, settings: Settings, size: int) -> Ten
 
 
 def _logits_and_directions(
-    logits_of: Logits, rows: Rows, settings: Settings, size: int
+    logits_of: Logits, rows: Rows, settings: Settings, size: int, *, judged: bool
 ) -> tuple[Tensor, Tensor]:
     """Logits in float32, and the direction of the step, from the gradient in the pixels alone."""
     pixels = _padded(rows.iterates, size).detach().requires_grad_()
@@ -228,12 +216,20 @@ def _logits_and_directions(
     for _ in range(settings.expectation):
         with torch.enable_grad():
             logits = logits_of(pixels)[here].float()
-            if (rows.steps == 0).any():
-                require_logits(logits.detach(), rows.labels)
+            _require_sound(rows, logits.detach(), judged=judged)
             (gradient,) = torch.autograd.grad(settings.loss(logits, rows.labels).sum(), pixels)
         draws.append(logits.detach())
         gradients.append(gradient[here])
     return _mean(draws), settings.norm.direction(_mean(gradients))
+
+
+def _require_sound(rows: Rows, logits: Tensor, *, judged: bool) -> None:
+    """Refuse outputs that are no logits; where another model judges, NaN is only not found."""
+    checked = logits if judged else logits.nan_to_num()
+    fresh = rows.steps == 0
+    if fresh.any():
+        require_logits(checked[fresh], rows.labels[fresh])
+    require_finite(checked)
 
 
 def _mean(values: list[Tensor]) -> Tensor:
@@ -250,7 +246,8 @@ def _first_seen(rows: Rows, logits: Tensor, directions: Tensor) -> Rows:
 
 
 def _reached(rows: Rows, logits: Tensor, settings: Settings) -> Tensor:
-    return (logits.argmax(1) == rows.labels) == settings.targeted
+    reached = (logits.argmax(1) == rows.labels) == settings.targeted
+    return reached & logits.isfinite().all(1)
 
 
 def _finished(rows: Rows, logits: Tensor, settings: Settings) -> Finished:
@@ -267,30 +264,6 @@ def _finished(rows: Rows, logits: Tensor, settings: Settings) -> Finished:
         steps=rows.steps,
         broken=_reached(rows, logits, settings) & attacked,
     )
-
-
-def _advanced(rows: Rows, directions: Tensor, settings: Settings) -> Rows:
-    """The rows one step further along their directions, back inside ball and pixel range."""
-    norm, radii = settings.norm, rows.radii
-    sign = -1.0 if settings.targeted else 1.0
-    moved = rows.iterates + _wide(sign * settings.relative_step * radii) * directions
-    starting = rows.steps == 0
-    if settings.random_start and starting.any():
-        starts = _wide(radii[starting]) * _random_starts(rows.at(starting), settings)
-        moved[starting] = rows.originals[starting] + starts
-    inside = rows.originals + norm.project(moved - rows.originals, radii)
-    return rows.changed(iterates=inside.clamp(0, 1), steps=rows.steps + 1)
-
-
-def _random_starts(rows: Rows, settings: Settings) -> Tensor:
-    """Points of the unit ball [n, C, H, W], each a function of seed, image and attempt alone."""
-    starts = []
-    counter = torch.zeros(1, dtype=torch.int64)
-    for number, attempt in zip(rows.numbers.cpu(), rows.attempts.tolist(), strict=True):
-        key = hash_keys(Purpose.ATTACK, settings.seed, attempt, number[None], counter)
-        generator = torch.Generator().manual_seed(int(key))
-        starts.append(settings.norm.random_start(rows.originals.shape[1:], generator))
-    return torch.stack(starts).to(rows.originals)
 
 
 def _wide(values: Tensor) -> Tensor:

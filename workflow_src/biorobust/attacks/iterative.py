@@ -13,7 +13,7 @@ class ProjectedGradientDescent(ImageAttack):
 
     `norm`: "linf", "l2" or "rms" (the thesis's "L2"). `relative_step`: the step's size as a share
     of epsilon. `loss`: "cross_entropy" or "margin". `random_start` begins at a random point of
-    the ball, in each of `restarts` attempts. `expectation`: draws of a random model a step.
+    the ball, in each of `restarts` attempts.
     `Finished.steps` are steps of the descent.
 
     Raises ValueError for an impossible value, and for restarts without a random start.
@@ -28,7 +28,6 @@ class ProjectedGradientDescent(ImageAttack):
         loss: str = "cross_entropy",
         random_start: bool = False,
         restarts: int = 1,
-        expectation: int = 1,
     ) -> None:
         self.norm = norm
         self._options: dict[str, Any] = {
@@ -38,7 +37,6 @@ class ProjectedGradientDescent(ImageAttack):
             "loss": loss,
             "random_start": random_start,
             "restarts": restarts,
-            "expectation": expectation,
         }
         PGD(**self._options)  # refuses what is impossible
 

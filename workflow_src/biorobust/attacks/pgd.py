@@ -1,5 +1,6 @@
 """`PGD`: the engine as a Foolbox attack."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -12,11 +13,12 @@ from foolbox.criteria import Misclassification, TargetedMisclassification
 from foolbox.distances import Distance, l2, linf
 from torch import Tensor
 
-from biorobust.attacks.engine import Finished, Images, Logits, Settings, attack_stream
+from biorobust.attacks.engine import Finished, Images, Logits, attack_stream
 from biorobust.attacks.fast_pass import PRECISIONS, attack_fast_first, finding_model
 from biorobust.attacks.losses import LOSSES
+from biorobust.attacks.moves import Settings
 from biorobust.attacks.norms import NORMS
-from biorobust.attacks.sanity import require_eval_mode
+from biorobust.attacks.sanity import require_epsilons, require_eval_mode
 
 
 class RmsDistance(Distance):
@@ -55,11 +57,12 @@ class PGD(FixedEpsilonAttack):
     "tf32", "bfloat16") and `compiled` (torch.compile) are of a first pass that may find, but not
     judge: see `fast_pass`. `channels_last` hands the model images in that memory order.
 
-    Raises ValueError for an unknown norm, loss or precision, for steps, restarts or expectation
-    below 1, for several restarts without a random start, and when called with other bounds or
-    another kind of criterion; `sanity.UnfitForAttack`, which is a ValueError too, for a model in
-    training mode, pixels outside [0, 1], labels that the model does not have, a negative epsilon,
-    and outputs that are probabilities or not finite.
+    Raises ValueError for an unknown norm, loss or precision, for steps, restarts, expectation or
+    a batch size below 1, a relative step that is not above 0, several restarts without a random
+    start, and when called with other bounds or another kind of criterion; and
+    `sanity.UnfitForAttack`, which is a ValueError too, for a model in training mode, pixels outside
+    [0, 1], labels that the model does not have, an epsilon that is negative or not finite, and
+    outputs that are probabilities or not finite.
     """
 
     def __init__(
@@ -84,13 +87,12 @@ class PGD(FixedEpsilonAttack):
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
-        for name, number in (
-            ("steps", steps),
-            ("restarts", restarts),
-            ("expectation", expectation),
-        ):
-            if number < 1:
-                raise ValueError(f"{name} must be at least 1, not {number}")
+        counts = {"steps": steps, "restarts": restarts, "expectation": expectation}
+        for name, number in {**counts, "batch_size": batch_size}.items():
+            if not isinstance(number, int) or number < 1:
+                raise ValueError(f"{name} must be a whole number, at least 1, not {number!r}")
+        if not 0 < relative_step < math.inf:
+            raise ValueError(f"relative_step must be more than 0, not {relative_step!r}")
         if restarts > 1 and not random_start:
             raise ValueError(f"restarts is {restarts}, but without random_start all are the same")
         self.norm, self.steps, self.relative_step, self.loss = norm, steps, relative_step, loss
@@ -134,8 +136,9 @@ class PGD(FixedEpsilonAttack):
         judging = self._in_memory_order(model)
         if not self._has_fast_pass:
             return attack_stream(judging, stretches, settings, batch_size, say)
+        finding = self._finding_model(model)
         return attack_fast_first(
-            self._finding_model(model), judging, stretches, settings, batch_size, say
+            finding, judging, stretches, settings, batch_size, say, precision=self.precision
         )
 
     @property
@@ -174,7 +177,7 @@ class PGD(FixedEpsilonAttack):
         Random starts are drawn from torch's generator.
         """
         raise_if_kwargs(kwargs)
-        several = isinstance(epsilons, Iterable)
+        several = isinstance(epsilons, Iterable) and getattr(epsilons, "ndim", 1) > 0
         images, restore = ep.astensor_(inputs)
         found, success = self._climb(
             model, images.raw, criterion, list(epsilons) if several else [epsilons]
@@ -208,9 +211,12 @@ class PGD(FixedEpsilonAttack):
             )
         if not isinstance(images, Tensor):
             raise ValueError(f"images must be PyTorch tensors, not {type(images).__name__}")
+        if not epsilons:
+            raise ValueError("there is no epsilon to attack at")
         classes, targeted = _classes_of(criterion)
         sizes = [torch.as_tensor(e, dtype=torch.float32, device=images.device) for e in epsilons]
         table = torch.stack([size.expand(len(images)) for size in sizes], dim=1)  # [B, K]
+        require_epsilons(table)
         ladders, places = table.sort(dim=1)
         found = images.detach().expand(len(epsilons), *images.shape).clone()  # [K, B, C, H, W]
         success = torch.zeros(found.shape[:2], dtype=torch.bool, device=images.device)

@@ -52,7 +52,11 @@ class Rows:
 
     def next_rung(self) -> "Rows":
         """The same rows back at their originals, for the next epsilon."""
-        return self._from_the_start(rungs=self.rungs + 1, attempts=torch.zeros_like(self.rungs))
+        return self._from_the_start(
+            rungs=self.rungs + 1,
+            attempts=torch.zeros_like(self.rungs),
+            led=torch.zeros_like(self.led),
+        )
 
     def next_attempt(self) -> "Rows":
         """The same rows back at their originals, for another random start."""
@@ -63,7 +67,6 @@ class Rows:
             **values,
             steps=torch.zeros_like(self.steps),
             iterates=self.originals,
-            led=torch.zeros_like(self.led),
         )
 
 

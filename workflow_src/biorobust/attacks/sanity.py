@@ -27,8 +27,8 @@ def require_eval_mode(model: object) -> None:
         )
 
 
-def require_images(images: Tensor, epsilons: Tensor) -> None:
-    """Refuse pixels outside [0, 1] and impossible epsilons; NaN ends a ladder of epsilons."""
+def require_images(images: Tensor) -> None:
+    """Refuse pixels outside [0, 1]."""
     if not len(images):
         return
     low, high = images.amin().item(), images.amax().item()
@@ -37,9 +37,19 @@ def require_images(images: Tensor, epsilons: Tensor) -> None:
             f"pixels go from {low:g} to {high:g}; they must be in [0, 1], as the model sees them "
             "before any normalisation of its own"
         )
-    sizes = epsilons[~epsilons.isnan()]
-    if bool((sizes < 0).any()) or bool(sizes.isinf().any()):
-        raise UnfitForAttack(f"epsilon is {sizes.min().item():g}; it must be finite, 0 or more")
+
+
+def require_epsilons(epsilons: Tensor) -> None:
+    """Refuse sizes that no ball has."""
+    wrong = epsilons[~(epsilons.isfinite() & (epsilons >= 0))]
+    if len(wrong):
+        raise UnfitForAttack(f"epsilon is {wrong[0].item():g}; it must be finite, 0 or more")
+
+
+def require_finite(logits: Tensor) -> None:
+    """Refuse logits that are NaN or infinite: no class of them is a prediction."""
+    if not logits.isfinite().all():
+        raise UnfitForAttack("the model gives logits that are not finite (NaN or infinite)")
 
 
 def require_logits(logits: Tensor, labels: Tensor) -> None:
@@ -49,8 +59,7 @@ def require_logits(logits: Tensor, labels: Tensor) -> None:
     """
     if logits.ndim != 2:
         raise UnfitForAttack(f"the model's outputs are {list(logits.shape)}; expected [B, classes]")
-    if not logits.isfinite().all():
-        raise UnfitForAttack("the model gives logits that are not finite (NaN or infinite)")
+    require_finite(logits)
     classes = logits.shape[1]
     low, high = labels.min().item(), labels.max().item()
     if low < 0 or high >= classes:

@@ -52,7 +52,6 @@ class Pgd(_UnderBudget):
     loss: Literal["cross_entropy", "margin"] = "cross_entropy"
     random_start: Switch = False
     restarts: Positive = 1
-    expectation: Positive = 1
 
     @field_validator("restarts")
     @classmethod
