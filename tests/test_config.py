@@ -205,7 +205,7 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
         ("models.0", "standard", SECTION),
         ("models.0.width", "0", "1 or more"),
         ("models.0.batch_norm_momentum", "0", "more than 0"),
-        ("models.1.interpolation", "cubic", "'nearest' or 'bilinear'"),
+        ("models.1.interpolation", "cubic", "'nearest', 'bilinear' or 'truncated'"),
         ("attacks", "[]", "a list with at least one entry"),
         ("attacks.0", "pgd", SECTION),
         ("attacks.0.norm", "l0", "'linf', 'l2' or 'rms'"),
