@@ -4,7 +4,8 @@ In: images [B, 3, N, N]. Out: logits [B, classes], the mean over the five gazes'
 costs five passes of the backbone. In training each image is seen from one random gaze.
 Source: Vuyyuru et al. 2020 (nearest; gazes up to 80 pixels out at N = 320, so N/4); thesis 3.2
 (bilinear, and truncated, which is how it describes the published sampling). Thesis 2.4 speaks of
-concatenated outputs; published code and thesis 3.3 average.
+concatenated outputs; published code and thesis 3.3 average. Concatenation is no option here: with
+one gaze at a time in training, a head over five would have nothing to be trained on.
 """
 
 from torch import Tensor
