@@ -164,7 +164,9 @@ def test_training_looks_where_the_draws_say():
     images = noise(2, 3, 32, 32)
     seen = []
     model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    model.train().training_outputs(images, torch.tensor([[0.0, 0.5], [0.999, 0.25]]))
+    model.train().training_outputs(
+        images, torch.tensor([0, 2]), torch.tensor([[0.0, 0.5], [0.999, 0.25]])
+    )
     assert torch.equal(seen[0], retinal_warp(images, torch.tensor([[-8, 0], [7, -4]]), "nearest"))
 
 
