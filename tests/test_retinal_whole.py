@@ -1,7 +1,6 @@
 """Whole-pixel gazes, looked up in a table, against the warp by the formula."""
 
 import gc
-from functools import cache
 
 import numpy as np
 import pytest
@@ -12,20 +11,10 @@ from hypothesis import strategies as st
 from biorobust.models import build_model
 from biorobust.sampling import retinal_warp
 from biorobust.sampling.retinal import INTERPOLATIONS, RetinalSampler, solve_warp
+from retinas import noise, solved
 
 SIZES = [32, 40, 64, 320]
 whole_gazes = st.tuples(*[st.integers(-100, 100)] * 2)  # in percent of N
-
-
-@cache
-def solved(size, interpolation):
-    sampler = RetinalSampler(size, interpolation)
-    sampler.solve()
-    return sampler
-
-
-def noise(*shape, dtype=torch.float32, seed=0):
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def pixels(gazes, size):
