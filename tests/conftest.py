@@ -1,6 +1,7 @@
 """Fixtures that several files share."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,11 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = snakemake(project, "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return project
+
+
+@pytest.fixture
+def project(finished_project: Path, tmp_path: Path) -> Path:
+    """A copy of the finished project, to be changed."""
+    copy = tmp_path / "project"
+    shutil.copytree(finished_project, copy, symlinks=True)
+    return copy

@@ -90,6 +90,11 @@ def edit(project: Path, file: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
+def reconfigure(project: Path, old: str, new: str) -> None:
+    """Replace text that must be there, once, in a project's config."""
+    edit(project, "config.yaml", old, new)
+
+
 def result_bytes(project: Path, experiment: str = "tiny") -> dict[str, str]:
     """SHA-256 of every result that must be the same from run to run, by path.
 

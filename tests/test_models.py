@@ -24,6 +24,7 @@ VARIANTS = [
     ("standard", {"backbone": "resnet20", "width": 4}),
     ("retinal_fixations", SLIM),
     ("retinal_fixations", {**SLIM, "interpolation": "bilinear"}),
+    ("retinal_fixations", {**SLIM, "interpolation": "truncated"}),
     ("parallel_transformers", {**SLIM, "localiser_width": 2}),
     ("parallel_transformers", {**SLIM, "localiser_width": 2, "shared_weights": True}),
     ("multi_gaze", {**SLIM, "localiser_width": 2, "localiser_stem_width": 2}),
@@ -137,7 +138,7 @@ def test_bytes_instead_of_floats_are_refused(model):
         model(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
 
 
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "truncated"])
 @pytest.mark.parametrize("size", [32, 64])
 def test_retinal_logits_are_the_mean_of_five_separate_passes(size, interpolation):
     model = build("retinal_fixations", {**SLIM, "interpolation": interpolation}, size)

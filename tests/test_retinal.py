@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from biorobust.sampling import retinal_warp
 from biorobust.sampling.gazes import fixation_gazes, gazes_from_draws
-from biorobust.sampling.retinal import RetinalSampler, solve_warp
+from biorobust.sampling.retinal import INTERPOLATIONS, RetinalSampler, solve_warp
+from retinas import noise
 
 PUBLISHED = {
     320: (0.00303952, 0.49239943),
@@ -19,6 +20,7 @@ PUBLISHED = {
     64: (0.01607856, 0.50671075),
     32: (0.03448808, 0.52639873),
 }
+TO_PIXELS = {"nearest": np.rint, "truncated": np.trunc}
 GAZES = [(0, 0), (-1, 1), (1, -1), (-1, -1), (1, 1)]  # in units of N / 4
 
 
@@ -34,8 +36,9 @@ def polar_warp(image, gaze, interpolation):
     mapped = a * radius**2 + b * radius
     source_row = np.clip(mapped * np.cos(angle) + gaze[0] + size / 2, 0, size + 2)
     source_column = np.clip(mapped * np.sin(angle) + gaze[1] + size / 2, 0, size + 2)
-    if interpolation == "nearest":
-        return padded[:, np.rint(source_row).astype(int), np.rint(source_column).astype(int)]
+    if interpolation in TO_PIXELS:
+        rows, columns = (TO_PIXELS[interpolation](at) for at in (source_row, source_column))
+        return padded[:, rows.astype(int), columns.astype(int)]
     top, left = np.floor(source_row).astype(int), np.floor(source_column).astype(int)
     down, right = source_row - top, source_column - left
     return (
@@ -44,16 +47,6 @@ def polar_warp(image, gaze, interpolation):
         + padded[:, top + 1, left] * down * (1 - right)
         + padded[:, top + 1, left + 1] * down * right
     )
-
-
-def noise(*shape, dtype=torch.float32, seed=0):
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def solved(size, interpolation):
-    sampler = RetinalSampler(size, interpolation)
-    sampler.solve()
-    return sampler
 
 
 @pytest.mark.parametrize("size", PUBLISHED)
@@ -67,13 +60,14 @@ def test_a_size_that_is_no_multiple_of_8_from_32_up_is_refused(size):
         solve_warp(size)
 
 
+@pytest.mark.parametrize("interpolation", TO_PIXELS)
 @pytest.mark.parametrize("size", [32, 320])
 @pytest.mark.parametrize("gaze", [*GAZES, (0.13, -0.57), (-1.5, 0.021), (3, 0)])
-def test_nearest_reads_the_pixels_of_the_polar_formula(size, gaze):
+def test_whole_pixels_read_are_those_of_the_polar_formula(size, gaze, interpolation):
     gaze = np.array(gaze) * size / 4
     images = noise(1, 2, size, size)
-    views = retinal_warp(images, torch.from_numpy(gaze)[None], "nearest")
-    assert np.array_equal(views[0].numpy(), polar_warp(images[0].numpy(), gaze, "nearest"))
+    views = retinal_warp(images, torch.from_numpy(gaze)[None], interpolation)
+    assert np.array_equal(views[0].numpy(), polar_warp(images[0].numpy(), gaze, interpolation))
 
 
 @pytest.mark.parametrize("size", [32, 320])
@@ -94,7 +88,7 @@ def test_bilinear_follows_the_polar_formula(size, gaze):
 @given(
     size=st.sampled_from([32, 40, 72]),
     gaze=st.tuples(*[st.floats(-1, 1, allow_subnormal=False)] * 2),
-    interpolation=st.sampled_from(["nearest", "bilinear"]),
+    interpolation=st.sampled_from(INTERPOLATIONS),
 )
 def test_any_size_and_gaze_follow_the_polar_formula(size, gaze, interpolation):
     gaze = np.array(gaze) * size
@@ -112,6 +106,21 @@ def test_a_tie_rounds_to_the_even_pixel():
     images = noise(1, 1, 32, 32)
     view = retinal_warp(images, torch.tensor([[0.5, 0.5]]), "nearest")
     assert view[0, 0, 16, 16] == images[0, 0, 14, 14]
+
+
+def test_a_truncated_source_is_the_pixel_before_it():
+    # g(rho) = rho reads output pixel p at p + 1/2 in the padded image, which is cut off to p.
+    sampler = RetinalSampler(32, "truncated")
+    sampler.load_state_dict({"coefficients": torch.tensor([0.0, 1.0], dtype=torch.float64)})
+    images, gaze = noise(1, 1, 32, 32), torch.tensor([[0, 0]])
+    for view in (
+        sampler.warp(images, gaze),
+        sampler.warp_whole(images, gaze),
+        sampler.warp_fixed(images, [(0, 0)]),
+    ):
+        assert torch.equal(view[..., 2:, 2:], images[..., :-2, :-2])
+        assert (view[..., :2, :] == 0).all()
+        assert (view[..., :2] == 0).all()
 
 
 def shares(size, gazes):
@@ -168,10 +177,11 @@ def test_the_gradient_is_finite_where_a_pixel_is_the_fovea():
     assert torch.isfinite(gazes.grad).all()
 
 
-def test_nearest_sends_each_gradient_to_the_pixel_read_and_none_to_the_gaze():
+@pytest.mark.parametrize("interpolation", TO_PIXELS)
+def test_each_gradient_goes_to_the_pixel_read_and_none_to_the_gaze(interpolation):
     images = noise(1, 1, 32, 32, dtype=torch.float64).requires_grad_()
     gazes = torch.tensor([[3.2, -5.0]], requires_grad=True)
-    views = retinal_warp(images, gazes, "nearest")
+    views = retinal_warp(images, gazes, interpolation)
     pulled, to_gaze = torch.autograd.grad(
         (views * views.detach()).sum(), (images, gazes), allow_unused=True
     )
@@ -182,100 +192,11 @@ def test_nearest_sends_each_gradient_to_the_pixel_read_and_none_to_the_gaze():
     assert round(times.sum().item()) == (views != 0).sum()
 
 
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-@pytest.mark.parametrize("size", [32, 320])
-def test_fixed_gazes_give_the_direct_warp_and_its_gradient(size, interpolation):
-    images = noise(3, 2, size, size, dtype=torch.float64).requires_grad_()
-    gazes = [*fixation_gazes(size // 4), (7, -3), (2.25, size)]
-    table = torch.tensor(gazes, dtype=torch.float64)
-    direct = [retinal_warp(images, table[i : i + 1].expand(3, 2), interpolation) for i in range(7)]
-    expected = torch.cat(direct)
-    views = solved(size, interpolation).warp_fixed(images, gazes)
-    assert views.shape == (21, 2, size, size)
-    exact = 0 if interpolation == "nearest" else 1e-11
-    assert (views - expected).abs().max() <= exact
-    direction = noise(*views.shape, dtype=torch.float64, seed=1)
-    pulled = [torch.autograd.grad(v, images, direction)[0] for v in (views, expected)]
-    assert torch.allclose(*pulled, rtol=1e-9, atol=1e-9)
-    single = solved(size, interpolation).warp_fixed(images.float(), gazes)
-    assert (single - expected).abs().max() < 1e-6
-
-
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-def test_fixed_gazes_treat_each_image_by_itself_to_the_bit(interpolation):
-    sampler, gazes = solved(32, interpolation), fixation_gazes(8)
-
-    def views_and_gradients(images):
-        images = images.clone().requires_grad_()
-        views = sampler.warp_fixed(images, gazes).unflatten(0, (5, -1))
-        (gradients,) = torch.autograd.grad(views, images, views.detach())
-        return views.detach(), gradients
-
-    images = noise(13, 3, 32, 32)
-    views, gradients = views_and_gradients(images)
-    for part in (slice(0, 1), slice(7, 8), slice(2, 13)):
-        alone = views_and_gradients(images[part])
-        assert torch.equal(alone[0], views[:, part])
-        assert torch.equal(alone[1], gradients[part])
-
-
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-def test_fixed_gazes_leave_what_they_do_not_read_out_of_the_view(interpolation):
-    # Black is 0 even where the image's nearest pixel is no number.
-    images = noise(1, 1, 32, 32)
-    sampler, gazes = solved(32, interpolation), [(8, 8)]
-    black = sampler.warp_fixed(images, gazes) == 0
-    images[:, :, [0, -1]] = images[:, :, :, [0, -1]] = torch.nan
-    views = sampler.warp_fixed(images, gazes)
-    assert black.sum() > 100
-    assert torch.equal(views[black], torch.zeros(int(black.sum())))
-
-
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-def test_no_images_give_no_views(interpolation):
-    images = torch.empty(0, 3, 32, 32, requires_grad=True)
-    views = solved(32, interpolation).warp_fixed(images, [(0, 0), (3, 4)])
-    assert views.shape == (0, 3, 32, 32)
-    (gradient,) = torch.autograd.grad(views.sum(), images)
-    assert gradient.shape == images.shape
-
-
 def test_each_image_is_warped_by_its_own_gaze():
     images, gazes = noise(4, 3, 32, 32), torch.tensor([[0, 0], [8, -8], [-3, 5], [7, 7]])
     views = retinal_warp(images, gazes, "nearest")
     alone = [retinal_warp(images[i : i + 1], gazes[i : i + 1], "nearest") for i in range(4)]
     assert torch.equal(views, torch.cat(alone))
-
-
-def test_fixed_gazes_first_seen_in_inference_mode_still_serve_gradients():
-    sampler = RetinalSampler(32, "bilinear")
-    sampler.solve()
-    with torch.inference_mode():
-        sampler.warp_fixed(noise(1, 3, 32, 32), [(0, 0)])
-    images = noise(1, 3, 32, 32).requires_grad_()
-    sampler.warp_fixed(images, [(0, 0)]).sum().backward()
-    assert images.grad.abs().sum() > 0
-
-
-def test_coefficients_travel_with_the_state_and_replace_old_tables():
-    small, sampler = RetinalSampler(64, "nearest"), RetinalSampler(64, "nearest")
-    small.solve()
-    sampler.solve()
-    images = noise(1, 1, 64, 64)
-    sampler.warp_fixed(images, [(0, 0)])
-    identity = {"coefficients": torch.tensor([0.0, 1.0], dtype=torch.float64)}
-    sampler.load_state_dict(identity)
-    # g(rho) = rho reads output pixel p at p + 1/2 in the padded image; an even p rounds to p.
-    view = sampler.warp_fixed(images, [(0, 0)])
-    assert torch.equal(view[..., 2::2, 2::2], images[..., :-2:2, :-2:2])
-    sampler.load_state_dict(small.state_dict())
-    expected = small.warp_fixed(images, [(0, 0)])
-    assert torch.equal(sampler.warp_fixed(images, [(0, 0)]), expected)
-
-
-def test_an_unsolved_warp_says_so():
-    with pytest.raises(RuntimeError, match="no coefficients"):
-        RetinalSampler(32, "nearest").warp_fixed(noise(1, 3, 32, 32), [(0, 0)])
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ class RetinalFixations(_OnBackbone):
     """One network behind a retinal warp, from five gazes."""
 
     kind: Literal["retinal_fixations"]
-    interpolation: Literal["nearest", "bilinear"] = "nearest"
+    interpolation: Literal["nearest", "bilinear", "truncated"] = "nearest"
 
 
 class CoarseFixations(_OnBackbone):

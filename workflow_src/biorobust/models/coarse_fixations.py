@@ -7,7 +7,8 @@ in the image with the same probability. 11.2 M parameters with ResNet-18 and ten
 Source: Vuyyuru et al. 2020 and their public code (github.com/mvuyyuru/adversary @ d45b6ac,
 model_backbone.py), where a crop is drawn for each batch; here for each image, so that the batch
 makes no difference. Thesis 2.4 speaks of concatenated outputs; published code and thesis 3.3
-average.
+average. Concatenation is no option here: with one gaze at a time in training, a head over five
+would have nothing to be trained on.
 """
 
 import torch

@@ -10,7 +10,8 @@ is seen from one random gaze. With ResNet-18 and ten classes: 22.20 M parameters
 Source: Vuyyuru et al. 2020 and their public code (github.com/mvuyyuru/adversary @ d45b6ac,
 model_backbone.py), where a gaze is drawn for each batch; here for each image, so that the batch
 makes no difference. Thesis 2.4 speaks of concatenated outputs over gazes; published code and thesis
-3.3 average.
+3.3 average. Concatenating gazes is no option here: with one at a time in training, a head over five
+would have nothing to be trained on.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,9 @@
 In: images [B, 3, N, N]. Out: logits [B, classes], the mean over the five gazes' logits; a pass
 costs five passes of the backbone. In training each image is seen from one random gaze.
 Source: Vuyyuru et al. 2020 (nearest; gazes up to 80 pixels out at N = 320, so N/4); thesis 3.2
-(bilinear). Thesis 2.4 speaks of concatenated outputs; published code and thesis 3.3 average.
+(bilinear, and truncated, which is how it describes the published sampling). Thesis 2.4 speaks of
+concatenated outputs; published code and thesis 3.3 average. Concatenation is no option here: with
+one gaze at a time in training, a head over five would have nothing to be trained on.
 """
 
 from torch import Tensor
@@ -17,9 +19,9 @@ from biorobust.sampling.retinal import RetinalSampler
 class RetinalFixations(ImageClassifier):
     """A retinal warp, a backbone and a linear head.
 
-    interpolation: "nearest" (published) or "bilinear" (thesis 3.2). The other options as for
-    `build_backbone`; None is the published value. Raises ValueError for an option's impossible
-    value.
+    interpolation: "nearest" (published), "bilinear" (thesis 3.2) or "truncated" (what thesis 3.2
+    says that the published models do). The other options as for `build_backbone`; None is the
+    published value. Raises ValueError for an option's impossible value.
     """
 
     draws_per_image = 2

@@ -10,8 +10,10 @@ singularity at the fovea. Outside the image the view is black. Because the paddi
 off again, the view is shifted by 1.5 pixels against the image, in the published systems as here.
 
 Source: Vuyyuru et al. 2020 and their public code (github.com/mvuyyuru/adversary @ d45b6ac,
-glimpse.py), after Bashivan et al. 2019 (github.com/dicarlolab/retinawarp). Nearest is the
-published sampling (rounded, although thesis 3.2 says truncated); bilinear is that of thesis 3.2.
+glimpse.py), after Bashivan et al. 2019 (github.com/dicarlolab/retinawarp). Where s falls between
+pixels, nearest rounds it, as the published code does; truncated cuts it off to whole pixels, as
+thesis 3.2 describes that code, which moves the view by half a pixel more; bilinear is what thesis
+3.2 puts in their place.
 """
 
 import math
@@ -25,7 +27,8 @@ from torch import Tensor, nn
 
 from biorobust.sampling.resampling import FixedBilinear
 
-INTERPOLATIONS = ("bilinear", "nearest")
+_TO_PIXELS = {"nearest": torch.round, "truncated": torch.floor}
+INTERPOLATIONS = ("bilinear", *_TO_PIXELS)
 
 _DENSITY_RATIO = 10.0  # fovea to edge, in samples per area
 
@@ -78,8 +81,8 @@ def retinal_warp(images: Tensor, gazes: Tensor, interpolation: str = "bilinear")
 
     images: [B, C, N, N], float32 or float64; gazes: [B, 2], (row, column) in pixels from the image
     centre, whole or not. Returns [B, C, N, N]. "bilinear" is differentiable in images and gazes,
-    "nearest" (half to even) in images alone. Raises ValueError for other shapes, types, sizes (N
-    is a multiple of 8, from 32 up) or interpolations.
+    "nearest" (half to even) and "truncated" in images alone. Raises ValueError for other shapes,
+    types, sizes (N is a multiple of 8, from 32 up) or interpolations.
     """
     sampler = RetinalSampler(images.shape[-1], interpolation)
     sampler.solve()
@@ -89,9 +92,9 @@ def retinal_warp(images: Tensor, gazes: Tensor, interpolation: str = "bilinear")
 class RetinalSampler(nn.Module):
     """The retinal warp as a part of a model, which keeps its coefficients with the weights.
 
-    image_size: N; interpolation: "bilinear" or "nearest". The coefficients (a, b) are a float64
-    buffer [2], NaN until `solve` (a new model) or `load_state_dict` (a trained one, without
-    scipy). Raises ValueError for an unknown interpolation.
+    image_size: N; interpolation: "bilinear", "nearest" or "truncated". The coefficients (a, b) are
+    a float64 buffer [2], NaN until `solve` (a new model) or `load_state_dict` (a trained one,
+    without scipy). Raises ValueError for an unknown interpolation.
     """
 
     coefficients: Tensor
@@ -133,9 +136,9 @@ class RetinalSampler(nn.Module):
     def warp_whole(self, images: Tensor, gazes: Tensor) -> Tensor:
         """As `warp`, for gazes that are integers of any size: where they look is read from a table.
 
-        "nearest" gives the very pixels of `warp`; "bilinear" agrees with it to the rounding of a
-        coordinate. The table of 25 N^2 numbers is made on first use, for each device and type, and
-        serves all gazes. Raises ValueError for gazes that are not integers.
+        "nearest" and "truncated" give the very pixels of `warp`; "bilinear" agrees with it to the
+        rounding of a coordinate. The table of 25 N^2 numbers is made on first use, for each device
+        and type, and serves all gazes. Raises ValueError for gazes that are not integers.
         """
         self._require_images(images)
         self._require_gazes(gazes, len(images))
@@ -221,9 +224,9 @@ class RetinalSampler(nn.Module):
         if self._known is None:
             raise RuntimeError("the retinal warp has no coefficients; solve or load them first")
         a, b = self._known
-        nearest = self.interpolation == "nearest"
+        to_pixels = _TO_PIXELS.get(self.interpolation)
         # Rounding must see the exact coordinate; float32 would send a few pixels next door.
-        gazes = gazes.detach().double() if nearest else gazes.to(dtype)
+        gazes = gazes.detach().double() if to_pixels else gazes.to(dtype)
         middle = self._middle
         pixels = torch.arange(
             -margin, self.image_size + margin, dtype=gazes.dtype, device=gazes.device
@@ -238,13 +241,12 @@ class RetinalSampler(nn.Module):
         x = scale * column + gazes[:, 1, None, None] + self.image_size / 2
         y = scale * row + gazes[:, 0, None, None] + self.image_size / 2
         source = torch.stack([x, y], dim=-1)
-        if nearest:
-            source = source.round()
+        if to_pixels:
+            source = to_pixels(source)
         return ((source - (2 + middle)) / middle).to(dtype)
 
     def _sample(self, images: Tensor, grid: Tensor) -> Tensor:
         # Zeros outside the image are the two padded pixels and the clip at once: both read 0 from
         # one pixel beyond the border on.
-        return F.grid_sample(
-            images, grid, mode=self.interpolation, padding_mode="zeros", align_corners=True
-        )
+        mode = "nearest" if self.interpolation in _TO_PIXELS else "bilinear"
+        return F.grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=True)

@@ -1,0 +1,93 @@
+"""Results that were lost, changed or left behind: made anew, or refused with what mends them."""
+
+import json
+import shutil
+from pathlib import Path
+
+from pipeline import planned, reconfigure, result_bytes, snakemake
+from pipeline_jobs import EXAMPLE, FIGURES, PLAIN_ATTACKS, REPORT, RETINAL_ATTACKS
+
+
+def test_changed_weights_on_disk_are_not_silently_attacked(project: Path) -> None:
+    weights = project / "results/tiny/models/plain/seed-0/weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    reconfigure(project, "epsilons: [0.01,", "epsilons: [0.02, 0.01,")
+    done = snakemake(project, "--cores", "1", "--keep-going")
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert f"{weights.relative_to(project)} is damaged" in said
+    assert "snakemake --cores 1 --force results/tiny/models/plain/seed-0/training.json" in said
+
+
+DELETABLE = [
+    "shards/train/00000.npy",
+    "models/plain/seed-0/weights.safetensors",
+    "models/retinal/seed-0/training.json",
+    "models/retinal/seed-0/attacks/pgd/eps-0.01.csv",
+    "results.parquet",
+    "tables/pgd.txt",
+    "figures/accuracy_curve.pdf",
+    "figures/adversarial_example.png",
+]
+
+
+def test_deleted_results_are_made_anew_but_not_by_a_dry_run(project: Path) -> None:
+    folder = project / "results/tiny"
+    before = result_bytes(project)
+    for name in DELETABLE:
+        (folder / name).unlink()
+    left = result_bytes(project)
+    assert len(left) == len(before) - len(DELETABLE)
+    done = snakemake(project, "-n")
+    assert "weights.safetensors is gone; a run makes it anew" in done.stderr
+    assert result_bytes(project) == left
+    done = snakemake(project, "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    assert result_bytes(project) == before
+
+
+def test_without_snakemakes_memory_stale_results_are_refused_with_the_command(
+    project: Path,
+) -> None:
+    shutil.rmtree(project / ".snakemake")
+    assert planned(project) == set()
+    reconfigure(project, "steps: 2", "steps: 3")
+    for arguments in (["-n"], ["--cores", "1"]):
+        done = snakemake(project, *arguments)
+        assert done.returncode != 0
+    roots = " ".join(
+        f"results/tiny/models/{model}/seed-0/attacks/pgd/eps-{epsilon}.json"
+        for model in ("plain", "retinal")
+        for epsilon in ("0.01", "8_255")
+    )
+    # Drawn from the models and not from the rows, it does not come with the attacks.
+    roots += " results/tiny/figures/adversarial_example.json"
+    mend = f"snakemake --cores 1 --forcerun {roots}"
+    assert mend in done.stderr
+    expected = PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE
+    assert planned(project, *mend.split()[1:]) == expected
+    # Only what was planned otherwise is refused.
+    reconfigure(project, "steps: 3", "steps: 2")
+    reconfigure(project, "epsilons: [0.01,", "epsilons: [0.02, 0.01,")
+    (project / "results/tiny/results.json").unlink()
+    shutil.rmtree(project / "results/tiny/tables")
+    shutil.rmtree(project / "results/tiny/figures")
+    new = {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"}
+    assert planned(project) == new | REPORT | FIGURES
+
+
+def test_a_stage_refuses_input_that_its_plan_does_not_name(project: Path) -> None:
+    record = project / "results/tiny/models/plain/seed-0/training.json"
+    forged = json.loads(record.read_text()) | {"digest": "0" * 64}
+    record.write_text(json.dumps(forged))
+    done = snakemake(project, "--cores", "1", "--forcerun", "attack")
+    assert done.returncode != 0
+    assert "was made by other code, config or data than this run has planned" in done.stderr
+    mend = "snakemake --cores 1 --force results/tiny/models/plain/seed-0/training.json"
+    assert mend in done.stderr
+    mended = snakemake(project, *mend.split()[1:])
+    assert mended.returncode == 0, mended.stderr
+    again = snakemake(project, "--cores", "2")
+    assert again.returncode == 0, again.stderr
