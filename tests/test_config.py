@@ -15,57 +15,6 @@ from biorobust.errors import UserError
 from example_config import CONFIG, config_with
 
 ROOT = Path(__file__).parent.parent
-<<<<<<< HEAD
-CONFIG = """
-name: pets
-seeds: [0, 1]
-data: {source: digits, image_size: 32}
-training: {epochs: 3}
-models:
-  - {name: plain, kind: standard}
-  - {name: eye, kind: retinal_fixations}
-attacks:
-  - {name: pgd, kind: pgd, epsilons: [0.01, 8/255]}
-execution: {threads: 2}
-"""
-SECTIONS = {
-    "": "attacks, data, execution, models, name, seeds, smoke, training",
-    "data": "image_size, on_corrupt, path, resize, source, test_limit, train_limit",
-    "training": "augment, batch_size, epochs, learning_rate, learning_rate_steps",
-    "models.0": "backbone, batch_norm_momentum, kind, name, published, stem_width, weights, width",
-    "models.1": "backbone, batch_norm_momentum, interpolation, kind, name, published, stem_width, "
-    "weights, width",
-    "attacks.0": "epsilons, kind, loss, name, norm, random_start, relative_step, restarts, steps",
-    "execution": "attack_batch_size, attack_channels_last, attack_compiled, attack_precision, "
-    "attack_shards, device, images_per_shard, threads",
-}
-NUMBER = "a number such as 0.01, 1e-3 or 8/255"
-EPSILON = "a finite number from 0 to 1 (0 or more for l2), such as 0.01, 1e-3 or 8/255"
-IMAGE_SIZE = "a whole number, a multiple of 8, from 32 to 4096"
-LIST = "a list, as in [a, b]"
-SECTION = "a section of `key: value` lines"
-
-
-def at(config: Any, place: str) -> Any:
-    for part in filter(None, place.split(".")):
-        config = config[int(part) if part.isdigit() else part]
-    return config
-
-
-def as_written(place: str) -> str:
-    """ "models.0.width" as messages spell it: "models[0].width"."""
-    return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in place.split("."))[1:]
-
-
-def config_with(**changes: Any) -> dict[str, Any]:
-    """The config above with YAML text at each place: `models.0.width="16"`."""
-    config = yaml.safe_load(CONFIG)
-    for place, text in changes.items():
-        parent, _, key = place.rpartition(".")
-        at(config, parent)[int(key) if key.isdigit() else key] = yaml.safe_load(text)
-    return config
-=======
->>>>>>> small
 
 
 def read_with(**changes: Any) -> Experiment:

@@ -17,8 +17,7 @@ SECTIONS = {
     "models.0": "backbone, batch_norm_momentum, kind, name, published, stem_width, weights, width",
     "models.1": "backbone, batch_norm_momentum, interpolation, kind, name, published, stem_width, "
     "weights, width",
-    "attacks.0": "epsilons, expectation, kind, loss, name, norm, random_start, relative_step, "
-    "restarts, steps",
+    "attacks.0": "epsilons, kind, loss, name, norm, random_start, relative_step, restarts, steps",
     "execution": "attack_batch_size, attack_channels_last, attack_compiled, attack_precision, "
     "attack_shards, device, images_per_shard, threads",
 }
