@@ -35,7 +35,7 @@ rule attack_part:
         "../envs/biorobust.yaml"
     threads: experiment.execution.threads
     params:
-        plan=attack_part_plan,
+        plan=plan_of_attack_part,
         execution=execution,
     shell:
         "python -m biorobust attack --plan {params.plan:q} --execution {params.execution:q}"

@@ -111,7 +111,7 @@ def attack_plan(wildcards):
     return canonical_json(planning.attack_plan(outline, attack_job(wildcards)))
 
 
-def attack_part_plan(wildcards):
+def plan_of_attack_part(wildcards):
     whole = planning.attack_plan(outline, attack_job(wildcards))
     part, parts = int(wildcards.part), int(wildcards.parts)
     return canonical_json(planning.attack_part_plan(whole, part, parts))

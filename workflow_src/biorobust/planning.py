@@ -9,7 +9,7 @@ parameter; `collect` makes the same plans from the outline to tell fresh results
 
 from collections.abc import Iterator
 from pathlib import PurePath, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from biorobust.files import canonical_json, sha256_of_text
 
@@ -19,6 +19,7 @@ OUTLINE_VARIABLE = "BIOROBUST_OUTLINE"
 # Stands for the epsilon of an attack that searches for the smallest perturbation by itself.
 MINIMAL = "minimal"
 
+Place = TypeVar("Place", bound=PurePath)
 Outline = dict[str, Any]
 Plan = dict[str, Any]
 
@@ -194,12 +195,12 @@ def attack_part_plan(plan: Plan, part: int, parts: int) -> Plan:
     return {**plan, "part": [part, parts]}
 
 
-def attack_part_record(record: PurePath, part: int, parts: int) -> Any:
+def attack_part_record(record: Place, part: int, parts: int) -> Place:
     """Where a part's record stands, from where the attack job's does: the same kind of path."""
     return record.with_name(f"{record.stem}.parts") / f"{part}-of-{parts}.json"
 
 
-def whole_attack_record(record: PurePath) -> Any:
+def whole_attack_record(record: Place) -> Place:
     """Where an attack job's record stands, from its own place or that of one of its parts."""
     folder = record.parent
     if folder.suffix != ".parts":
