@@ -71,7 +71,7 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
         ),
         ("data/augmentation.py", "300 / 320", "304 / 320", PLAIN | RETINAL | REPORT),
         (
-            "attacks/engine.py",
+            "attacks/moves.py",
             "rows.steps + 1",
             "rows.steps + 2",
             PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE,
