@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from biorobust.attacks.engine import Finished, Images
 from biorobust.attacks.losses import cross_entropy
-from biorobust.attacks.norms import NORMS
+from biorobust.attacks.norms import NORMS, per_image
 from biorobust.attacks.sanity import (
     require_epsilons,
     require_eval_mode,
@@ -145,7 +145,7 @@ class BlockAttack(ImageAttack):
             success = found_logits.argmax(1) != labels
             success &= self.inside(found - originals, epsilons)
             kept = success | (not self.minimal)
-            iterates[attacked] = torch.where(_wide(kept), found, originals)
+            iterates[attacked] = torch.where(per_image(kept), found, originals)
             logits[attacked] = torch.where(kept[:, None], found_logits, logits[attacked])
             steps[attacked] = queried.passes.to(steps.device)
             broken[attacked] = success
@@ -206,7 +206,7 @@ class BudgetAttack(BlockAttack):
         found = self.perturb(model, images, labels, radius)
         back = images + NORMS[self.norm].project(found - images, epsilons[:, 0])
         allowed = self.inside(found - images, epsilons)
-        return torch.where(_wide(allowed), found, back)
+        return torch.where(per_image(allowed), found, back)
 
     @property
     def geometry(self) -> str:
@@ -255,10 +255,6 @@ def blocks(stretches: Iterator[Images]) -> Iterator[Images]:
             held.append(part)
     if held:
         yield _joined(held)
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values[:, None, None, None]
 
 
 def _joined(parts: list[Images]) -> Images:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from biorobust.attacks.losses import cross_entropy
 from biorobust.attacks.moves import Settings, advanced
+from biorobust.attacks.norms import per_image
 from biorobust.attacks.rows import Queue, Rows, count, filled, joined
 from biorobust.attacks.sanity import (
     require_epsilons,
@@ -241,7 +242,7 @@ def _first_seen(rows: Rows, logits: Tensor, directions: Tensor) -> Rows:
     fresh = rows.steps == 0
     return rows.changed(
         clean=torch.where(fresh, logits.argmax(1), rows.clean),
-        directions=torch.where(_wide(fresh), directions, rows.directions),
+        directions=torch.where(per_image(fresh), directions, rows.directions),
     )
 
 
@@ -264,7 +265,3 @@ def _finished(rows: Rows, logits: Tensor, settings: Settings) -> Finished:
         steps=rows.steps,
         broken=_reached(rows, logits, settings) & attacked,
     )
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values[:, None, None, None]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from biorobust.attacks.losses import Loss
-from biorobust.attacks.norms import Norm
+from biorobust.attacks.norms import Norm, per_image
 from biorobust.attacks.rows import Rows
 from biorobust.data.counter_hash import Purpose, hash_keys
 
@@ -40,10 +40,10 @@ def advanced(rows: Rows, directions: Tensor, settings: Settings) -> Rows:
     """The rows one step further along their directions, back inside ball and pixel range."""
     norm, radii = settings.norm, rows.radii
     sign = -1.0 if settings.targeted else 1.0
-    moved = rows.iterates + _wide(sign * settings.relative_step * radii) * directions
+    moved = rows.iterates + per_image(sign * settings.relative_step * radii) * directions
     starting = rows.steps == 0
     if settings.random_start and starting.any():
-        starts = _wide(radii[starting]) * _random_starts(rows.at(starting), settings)
+        starts = per_image(radii[starting]) * _random_starts(rows.at(starting), settings)
         moved[starting] = rows.originals[starting] + starts
     inside = rows.originals + norm.project(moved - rows.originals, radii)
     return rows.changed(iterates=inside.clamp(0, 1), steps=rows.steps + 1)
@@ -58,7 +58,3 @@ def _random_starts(rows: Rows, settings: Settings) -> Tensor:
         generator = torch.Generator().manual_seed(int(key))
         starts.append(settings.norm.random_start(rows.originals.shape[1:], generator))
     return torch.stack(starts).to(rows.originals)
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values[:, None, None, None]

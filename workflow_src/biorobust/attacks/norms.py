@@ -43,7 +43,7 @@ class Linf(Norm):
         return gradient.sign()
 
     def project(self, perturbation: Tensor, epsilon: Tensor) -> Tensor:
-        bound = _per_image(epsilon)
+        bound = per_image(epsilon)
         return perturbation.clamp(-bound, bound)
 
     def random_start(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
@@ -58,11 +58,11 @@ class L2(Norm):
         return size
 
     def direction(self, gradient: Tensor) -> Tensor:
-        return gradient / _per_image(self.size(gradient).clamp(min=_FLOOR))
+        return gradient / per_image(self.size(gradient).clamp(min=_FLOOR))
 
     def project(self, perturbation: Tensor, epsilon: Tensor) -> Tensor:
         size = self.size(perturbation).clamp(min=_FLOOR)
-        return perturbation * _per_image((epsilon / size).clamp(max=1))
+        return perturbation * per_image((epsilon / size).clamp(max=1))
 
     def random_start(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
         direction = self.direction(torch.randn(shape, generator=generator)[None])[0]
@@ -82,5 +82,6 @@ class Rms(L2):
 NORMS: dict[str, Norm] = {"linf": Linf(), "l2": L2(), "rms": Rms()}
 
 
-def _per_image(values: Tensor) -> Tensor:
+def per_image(values: Tensor) -> Tensor:
+    """A value an image, [B], in a shape that meets images: [B, 1, 1, 1]."""
     return values[:, None, None, None]
