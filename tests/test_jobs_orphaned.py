@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from biorobust.errors import UserError
-from biorobust.files import write_json
+from biorobust.files import whole_file, write_json
 from biorobust.jobs import Inputs, Job, Result, orphan_mark, perform, run_report
 from counted_work import MODULE, Worker, hidden, make_job
 from tiny_jobs import child_environment, flip_byte
@@ -217,6 +217,19 @@ def test_what_a_neighbour_is_writing_is_left_alone(job: Job) -> None:
         (record.parent / name).touch()
     perform(attack, Worker(), MODULE)
     assert sorted(hidden(attack)) == sorted(theirs)
+
+
+def test_what_is_left_of_a_hidden_file_is_cleared_away_too(job: Job) -> None:
+    """A job may be killed while it begins the file of rows that it keeps until it is done."""
+    record = job.folder / "attacks" / "eps-1.json"
+    attack = replace(job, plan={**job.plan, "stage": "attack"}, records={"attack": record})
+    with pytest.raises(KeyboardInterrupt), whole_file(record.with_name(".eps-1.kept")) as file:
+        file.write(b"half of it")
+        (left,) = record.parent.iterdir()
+        raise KeyboardInterrupt
+    left.touch()
+    perform(attack, Worker(), MODULE)
+    assert hidden(attack) == []
 
 
 def test_a_table_clears_its_own_files_and_no_other_tables(job: Job) -> None:

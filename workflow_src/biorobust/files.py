@@ -52,7 +52,8 @@ def whole_file(path: Path) -> Iterator[_HashingWriter]:
     Yields an object with `write(bytes)` and, afterwards, `sha256`. Missing parent folders are
     made. Raises UserError where the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # One dot, for hidden files too, so that one pattern finds what a killed process left.
+    temporary = path.with_name(f".{path.name.removeprefix('.')}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
