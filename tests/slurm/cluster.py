@@ -169,6 +169,18 @@ class Cluster:
         """Start a node's daemon."""
         self._spawn("slurmd", "-D", "-N", node, "-f", str(self.root / "slurm.conf"))
 
+    def refresh(self) -> None:
+        """Bring back nodes that were killed."""
+        for node in NODES:
+            if not any(f"-N {node} " in command for command in self._daemons):
+                self.start_node(node)
+        wait_until(self._all_idle, "the nodes do not get ready", seconds=60)
+
+    def clear_jobs(self) -> None:
+        """End every job."""
+        run("scancel", "--user=root")
+        wait_until(lambda: not run("squeue", "--noheader"), "jobs do not end", seconds=60)
+
     def kill_node(self, node: str) -> None:
         """What a power cut does: the node's daemon and all its processes are gone at once."""
         command = next(line for line in self._daemons if f"-N {node} " in line)
