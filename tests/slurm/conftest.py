@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from cluster import Cluster, why_not
+from cluster_runs import cluster_project
 from pipeline import result_bytes, snakemake
-from runs import cluster_project
 
 
 @pytest.fixture(scope="session")

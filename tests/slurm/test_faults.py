@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster import Cluster, run, wait_until
-from pipeline import result_bytes, snakemake
-from runs import (
+from cluster_runs import (
     TRAINING,
     ClusterRun,
     SlurmJob,
@@ -18,6 +17,7 @@ from runs import (
     training_log,
     training_processes,
 )
+from pipeline import result_bytes, snakemake
 
 
 @pytest.fixture
