@@ -23,7 +23,8 @@ def run_in_processes(count: int, work: Callable[..., Any], *arguments: Any) -> l
     """What `work(rank, count, meeting, *arguments)` returns in each of `count` new processes.
 
     `meeting` is a path to a file that does not exist yet, where the processes may meet. `work`
-    and its arguments must be such as can be sent to another process. If one fails, all are ended,
+    and its arguments must be such as can be sent to another process, and its results too, tensors
+    apart, which stay with their process. If one fails, all are ended,
     and what it raised is raised here; RuntimeError where it was killed. They end with this
     process, however it ends. A request to end it (SIGTERM) is passed on to them.
     """
