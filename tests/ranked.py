@@ -107,7 +107,7 @@ def recorded_rank(rank: int, count: int, meeting: Path, *arguments: Any) -> tupl
 def killing_rank(rank: int, count: int, meeting: Path, *arguments: Any) -> None:
     """`fit_rank`, but the process that started it is killed after the sixth step."""
     from biorobust.training.fitting import fit_rank
-    from biorobust.training.resuming import Saving
+    from biorobust.training.saving import Saving
 
     end_of_batch = Saving.on_train_batch_end
 

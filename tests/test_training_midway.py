@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from biorobust.__main__ import main
 from biorobust.errors import UNFINISHED_STATUS
 from biorobust.files import sha256_of_file
 from biorobust.training.module import TrainingModule
+from biorobust.training.saving import Saving
 from tiny_jobs import TinyExperiment, child_environment, make_experiment, succeed
 
 OUTPUTS = ("weights.safetensors", "history.csv", "diagnostics.npz", "training.json")
@@ -103,7 +105,7 @@ def test_a_limit_without_time_for_a_step_is_told(
 KILLED = """
 import os, signal, sys
 from biorobust.__main__ import main
-from biorobust.training.resuming import Saving
+from biorobust.training.saving import Saving
 end_of_batch = Saving.on_train_batch_end
 def noted(self, trainer, *others):
     end_of_batch(self, trainer, *others)
@@ -130,26 +132,44 @@ def test_a_kill_costs_no_more_than_the_interval_or_the_epoch(
     assert sums(experiment) == sums(whole)
 
 
+@pytest.mark.parametrize(
+    ("where", "hook", "steps"),
+    [
+        ("in the fifth step", (TrainingModule, "training_step"), 4),
+        # Where there is a last look at whether to stop, and then at once another step.
+        ("after an epoch", (Saving, "on_train_epoch_end"), 3),
+        ("after a batch", (Saving, "on_train_batch_end"), 4),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_asked_to_end_it_saves_and_can_go_on(
     whole: TinyExperiment,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    where: str,
+    hook: tuple[type, str],
+    steps: int,
 ) -> None:
-    step = TrainingModule.training_step
+    original = getattr(*hook)
 
-    def asked(module: TrainingModule, *arguments: object) -> object:
-        if module.global_step == 4:
+    def asked(itself: object, *arguments: Any) -> object:
+        result = original(itself, *arguments)
+        done = (itself if isinstance(itself, TrainingModule) else arguments[0]).global_step
+        if done == steps:
             os.kill(os.getpid(), signal.SIGTERM)
-        return step(module, *arguments)  # type: ignore[arg-type]
+        return result
 
+    before = signal.getsignal(signal.SIGTERM)
     experiment = experiment_in(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingModule, "training_step", asked)
+        patch.setattr(*hook, asked)
         assert main(experiment.train()) == UNFINISHED_STATUS
     assert f"in epoch 2 of {EPOCHS}, since it was asked to end; all is" in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before
     succeed(experiment.train())
-    assert epochs_run(experiment) == pytest.approx(4 / 3)
+    # What was begun is finished first: it stops after the fifth step, or after the fourth.
+    assert epochs_run(experiment) == pytest.approx((STEPS - steps - 1) / 3)
     assert sums(experiment) == sums(whole)
 
 

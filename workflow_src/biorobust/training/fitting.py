@@ -28,7 +28,8 @@ from biorobust.progress import Progress
 from biorobust.training.module import TrainingModule
 from biorobust.training.processes import run_in_processes
 from biorobust.training.ranks import Ranks
-from biorobust.training.resuming import ResumeFolder, Saving, SealedCheckpointIO
+from biorobust.training.resuming import ResumeFolder, SealedCheckpointIO
+from biorobust.training.saving import Saving
 from biorobust.training.time_limit import TimeLimit, process_start
 
 

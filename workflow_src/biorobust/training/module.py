@@ -105,7 +105,9 @@ class TrainingModule(lightning.LightningModule):
             values[f"diagnostics/{name}/squared"] = each.detach().square().sum(0)
         # A batch that every rank has whole counts once.
         self._remember(values, counts=not whole or self._ranks.rank == 0)
-        return loss * self._ranks.share(len(images), batch.size) if self._norms else loss
+        if self._ranks.count == 1:
+            return loss
+        return loss * self._ranks.share(len(images), batch.size)
 
     def on_after_backward(self) -> None:
         """Make the gradients those of the whole batch."""
