@@ -109,3 +109,44 @@ def test_pixels_are_the_bytes_as_fractions() -> None:
     expected = images.numpy().astype(np.float32).transpose(0, 3, 1, 2) / np.float32(255)
     np.testing.assert_array_equal(pixels.numpy(), expected)
     assert pixels.min() == 0 and pixels.max() == 1
+
+
+@given(shard_sizes, st.integers(2, 12), st.integers(2, 5), st.integers(0, 3))
+def test_the_shares_of_several_devices_make_up_each_batch(
+    sizes: list[int], batch_size: int, devices: int, number: int
+) -> None:
+    shards = numbered_shards(sizes)
+    whole = epoch(EpochBatches(shards, seed=1, batch_size=batch_size), number)
+    shares = [
+        epoch(
+            EpochBatches(shards, seed=1, batch_size=batch_size, device=device, devices=devices),
+            number,
+        )
+        for device in range(devices)
+    ]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert batch.size == len(batch.positions)
+        assert {part.size for part in parts} == {batch.size}
+        if batch.size < devices:
+            assert all(torch.equal(part.positions, batch.positions) for part in parts)
+        else:
+            assert order(parts) == batch.positions.tolist()
+            counts = [len(part.positions) for part in parts]
+            assert min(counts) >= 1 and max(counts) - min(counts) <= 1
+
+
+@given(st.integers(2, 30), st.integers(2, 12), st.data())
+def test_a_pass_goes_on_where_another_stood(images: int, size: int, data: st.DataObject) -> None:
+    shards = numbered_shards([images])
+    whole = epoch(EpochBatches(shards, seed=1, batch_size=size), 3)
+    taken = data.draw(st.integers(0, len(whole)))
+    stopped = EpochBatches(shards, seed=1, batch_size=size)
+    stopped.epoch = 3
+    passing = iter(stopped)
+    for _ in range(taken):
+        next(passing)
+    resumed = EpochBatches(shards, seed=1, batch_size=size)
+    resumed.load_state_dict(stopped.state_dict())
+    # After a last batch, what begins is the next epoch, whose number the caller sets.
+    assert order(list(resumed)) == order(whole[taken % len(whole) :])
+    assert order(list(resumed)) == order(whole)

@@ -19,7 +19,7 @@ SECTIONS = {
     "weights, width",
     "attacks.0": "epsilons, kind, loss, name, norm, random_start, relative_step, restarts, steps",
     "execution": "attack_batch_size, attack_channels_last, attack_compiled, attack_precision, "
-    "attack_shards, device, images_per_shard, threads",
+    "attack_shards, checkpoint_minutes, device, images_per_shard, threads",
 }
 NUMBER = "a number such as 0.01, 1e-3 or 8/255"
 EPSILON = "a finite number from 0 to 1 (0 or more for l2), such as 0.01, 1e-3 or 8/255"
@@ -154,6 +154,7 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
         ("attacks.0.epsilons.1", "8 / 255", EPSILON),
         ("execution.device", "tpu", "'auto', 'cpu' or 'cuda'"),
         ("execution.threads", "0", "1 or more"),
+        ("execution.checkpoint_minutes", "0", "more than 0"),
         ("execution.images_per_shard", "many", "a whole number"),
     ],
 )

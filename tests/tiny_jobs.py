@@ -33,6 +33,7 @@ PLAIN = {
 EXECUTION = {
     "device": "cpu",
     "threads": 1,
+    "checkpoint_minutes": 10,
     "attack_batch_size": 5,
     "attack_shards": 1,
     "attack_precision": "float32",

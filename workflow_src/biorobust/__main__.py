@@ -94,10 +94,11 @@ def _perform(options: argparse.Namespace) -> int:
 
 
 def _guarded(what: str, terminal: TextIO, action: Callable[[], int]) -> int:
+    status = 1
     try:
         return action()
     except UserError as error:
-        message = str(error)
+        message, status = str(error), error.status
     except Exception as error:
         message = f"unexpected {type(error).__name__}: {error}"
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -112,7 +113,7 @@ def _guarded(what: str, terminal: TextIO, action: Callable[[], int]) -> int:
         # The log may lie on the disk that is full.
         with suppress(OSError):
             print(f"{what}: {message}", file=sys.stderr)
-    return 1
+    return status
 
 
 if __name__ == "__main__":

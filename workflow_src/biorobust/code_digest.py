@@ -25,11 +25,13 @@ LEFT_OUT = frozenset(
         "biorobust.code_digest",
         "biorobust.environment",
         "biorobust.errors",
+        "biorobust.gpus",
         "biorobust.jobs",
         "biorobust.models.kinds",
         "biorobust.planning",
         "biorobust.progress",
         "biorobust.provenance",
+        "biorobust.training.time_limit",
     }
 )
 

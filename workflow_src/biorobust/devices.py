@@ -1,15 +1,20 @@
 """Which device a job runs on, and torch set up to give the same bytes for the same config."""
 
 import os
+from functools import partial
 from typing import Any
 
 import torch
 
 from biorobust.errors import UserError
+from biorobust.gpus import claim_gpus
 
 
 def prepare_torch(execution: dict[str, Any]) -> torch.device:
     """Set threads and determinism, and choose the device: "auto", "cpu" or "cuda".
+
+    Of `execution`, `device` and `threads` count, and `gpus`, how many the job was promised (none
+    where it is absent): see `gpus.claim_gpus`.
 
     Raises UserError where a GPU is asked for and there is none.
     """
@@ -23,6 +28,9 @@ def prepare_torch(execution: dict[str, Any]) -> torch.device:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     wanted = execution["device"]
+    if wanted != "cpu":
+        # Before torch looks for GPUs. It counts them by NVML, which does not start CUDA.
+        claim_gpus(execution.get("gpus") or 0, torch.cuda.device_count, partial(print, flush=True))
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "execution.device is cuda, but torch finds no GPU here; "

@@ -71,12 +71,14 @@ class Training(Section):
 class Execution(Section):
     """How jobs run. What is asked stays the same, so nothing here makes a result stale.
 
+    `checkpoint_minutes`: how much training a kill may cost, where an epoch takes longer.
     `attack_shards`: into how many jobs a test set is split, which work at the same time.
     `attack_precision` and `attack_compiled` are of a first pass that finds; float32 judges.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Positive = 1
+    checkpoint_minutes: Annotated[Number, Field(gt=0)] = 10
     attack_batch_size: Positive = 64
     attack_shards: Annotated[Integer, Field(ge=1, le=1000)] = 1
     attack_precision: Literal["float32", "tf32", "bfloat16"] = "float32"

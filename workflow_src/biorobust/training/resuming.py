@@ -1,4 +1,4 @@
-"""Checkpoints at the end of each epoch, whole, checked, and of this very job or not used at all."""
+"""Checkpoints on the way, whole, checked, and of this very job or not used at all."""
 
 import hashlib
 import io
@@ -7,10 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as lightning
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
-from pytorch_lightning.callbacks import Checkpoint
 
 from biorobust.files import sha256_of_file, whole_file
 
@@ -24,13 +22,20 @@ class DamagedCheckpoint(Exception):
 class SealedCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints whole or not at all, behind their SHA-256; loads tensors only.
 
-    torch notices a truncated checkpoint, but not a flipped byte.
+    torch notices a truncated checkpoint, but not a flipped byte. `writes` is false for the ranks
+    that leave writing to another.
     """
+
+    def __init__(self, *, writes: bool = True) -> None:
+        super().__init__()
+        self._writes = writes
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
         """Write a checkpoint. Raises UserError where the disk is full."""
+        if not self._writes:
+            return
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         payload = buffer.getvalue()
@@ -52,35 +57,44 @@ class SealedCheckpointIO(TorchCheckpointIO):
         return loaded
 
 
-class ResumeFolder(Checkpoint):
-    """Saves after each epoch in a folder named by the job's digest, and goes when it is done."""
+class ResumeFolder:
+    """The folder, named by the job's digest, of the one checkpoint from which it can go on."""
 
-    def __init__(self, folder: Path, digest: str) -> None:
-        self._parent = folder
-        self.folder = folder / f".resume-{digest[:16]}"
+    def __init__(self, parent: Path, digest: str) -> None:
+        self._parent, self._digest = parent, digest
+        self.folder = parent / f".resume-{digest[:16]}"
         self.file = self.folder / "last.ckpt"
-        self.epochs_run = 0
-
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Runs after the module's own hook, so the epoch's history is in the checkpoint."""
-        del pl_module
-        trainer.save_checkpoint(self.file, weights_only=False)
-        self.epochs_run += 1
 
     def usable(self, say: Callable[[str], None]) -> Path | None:
-        """The checkpoint to go on from; None, with a line, where there is none that can be used."""
+        """The checkpoint to go on from; None where there is none.
+
+        Whatever cannot be used is removed, with a line: checkpoints that are damaged, and those of
+        another plan for the same place.
+        """
+        for folder in sorted(self._parent.glob(".resume-*")):
+            if folder != self.folder:
+                say(f"{folder} is of other code, config or data, and removed; training starts over")
+                shutil.rmtree(folder)
         if not self.file.is_file():
+            # A process may have been killed before its first checkpoint was whole.
+            shutil.rmtree(self.folder, ignore_errors=True)
             return None
         try:
-            SealedCheckpointIO().load_checkpoint(self.file)
+            whose = self.read().get("digest")
         except (DamagedCheckpoint, OSError, RuntimeError):
-            say(f"{self.file} is damaged and not used; training starts over")
-            self.file.unlink()
-            return None
-        say(f"goes on from {self.file} ({sha256_of_file(self.file)[:12]})")
-        return self.file
+            fault = "is damaged"
+        else:
+            if whose == self._digest:
+                say(f"goes on from {self.file} ({sha256_of_file(self.file)[:12]})")
+                return self.file
+            fault = "is of other code, config or data"
+        say(f"{self.file} {fault} and not used; training starts over")
+        shutil.rmtree(self.folder)
+        return None
+
+    def read(self) -> dict[str, Any]:
+        """The checkpoint's content. Raises DamagedCheckpoint where its seal does not fit."""
+        return SealedCheckpointIO().load_checkpoint(self.file)
 
     def clear(self) -> None:
         """Remove the checkpoints of this job and of earlier plans for the same place."""

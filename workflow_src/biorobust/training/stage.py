@@ -5,60 +5,34 @@ In: the training shards. Out: `weights.safetensors`, `history.csv` (a line an ep
 """
 
 import io
-import logging
-import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import Checkpoint, TQDMProgressBar
-from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.plugins.environments import LightningEnvironment
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from biorobust.data.batches import EpochBatches
 from biorobust.data.shards import open_shards
 from biorobust.devices import prepare_torch
 from biorobust.errors import UserError
 from biorobust.files import sha256_of_file, write_bytes, write_text
 from biorobust.jobs import Inputs, Job, Result
 from biorobust.models.base import ImageClassifier
-from biorobust.models.registry import build_model
-from biorobust.progress import Progress
+from biorobust.training.fitting import device_count, fit, new_model
 from biorobust.training.module import TrainingModule
-from biorobust.training.resuming import ResumeFolder, SealedCheckpointIO
+from biorobust.training.resuming import ResumeFolder
 
 _HISTORY = ("epoch", "learning_rate", "loss", "extra_loss", "accuracy")
-
-
-class _EpochLines(Checkpoint):
-    """A plain line now and then, for logs that nobody watches on a terminal.
-
-    A Checkpoint by name, since Lightning calls those alone after the module's own hook, which
-    computes the epoch's loss.
-    """
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        self._progress.begin(trainer.current_epoch)
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        loss = pl_module.history[-1]["loss"]
-        self._progress.update(trainer.current_epoch + 1, f"loss {loss:.4f}")
 
 
 def run(job: Job, inputs: Inputs) -> Result:
     """Train, or take over weights that were trained elsewhere.
 
     Config: model (kind and options), image_size, training, seed. Raises UserError where given
-    weights do not fit the model, or the wanted device is not there.
+    weights do not fit the model, or the wanted device is not there, and Unfinished where training
+    had to stop before its end, saved.
     """
     config = job.plan["config"]
     shards = open_shards(job.inputs["shards"].parent)
@@ -70,23 +44,14 @@ def run(job: Job, inputs: Inputs) -> Result:
     }
     module: TrainingModule | None = None
     measured: dict[str, Any] = {"device": device.type}
-    torch.manual_seed(config["seed"])
-    options = {key: value for key, value in config["model"].items() if key != "kind"}
-    model = build_model(
-        config["model"]["kind"],
-        image_size=shards.image_size,
-        classes=len(shards.classes),
-        **options,
-    )
-    facts["parameters"] = model.parameter_counts()
     if "weights_sha256" in config:
+        model = new_model(job, shards)
         _take_over(model, Path(job.execution["weights"]), config["weights_sha256"])
     else:
-        batches = EpochBatches(
-            shards, seed=config["seed"], batch_size=config["training"]["batch_size"]
-        )
-        module = TrainingModule(model, batches, config["training"], config["seed"])
-        measured |= _fit(job, module, device)
+        module, fitted = fit(job, device, device_count(job.execution, device))
+        model = module.model
+        measured |= fitted
+    facts["parameters"] = model.parameter_counts()
     del inputs
     outputs = _write(job.folder, model, module)
     return Result({"training": outputs}, {"training": facts}, measured)
@@ -95,50 +60,6 @@ def run(job: Job, inputs: Inputs) -> Result:
 def tidy(job: Job) -> None:
     """Remove the job's checkpoints, once its record stands."""
     ResumeFolder(job.folder, job.digest).clear()
-
-
-def _fit(job: Job, module: TrainingModule, device: torch.device) -> dict[str, Any]:
-    epochs = job.plan["config"]["training"]["epochs"]
-    resume = ResumeFolder(job.folder, job.digest)
-    on_terminal = sys.stderr.isatty()
-    watcher = (
-        TQDMProgressBar()
-        if on_terminal
-        else _EpochLines(Progress(f"{job.folder} epochs", epochs, job.say))
-    )
-    _quieten()
-    trainer = lightning.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
-        max_epochs=epochs,
-        plugins=[LightningEnvironment(), SealedCheckpointIO()],
-        logger=TensorBoardLogger(job.folder, name="tensorboard", version=""),
-        callbacks=[resume, watcher],
-        enable_progress_bar=on_terminal,
-        enable_checkpointing=True,
-        enable_model_summary=False,
-        default_root_dir=resume.folder,
-        deterministic="warn",
-        benchmark=False,
-        use_distributed_sampler=False,
-        log_every_n_steps=1_000_000,
-    )
-    module.train()
-    trainer.fit(module, module.batches, ckpt_path=resume.usable(job.say), weights_only=True)
-    if len(module.history) != epochs:
-        raise UserError(f"training stopped after {len(module.history)} of {epochs} epochs")
-    # A resumed job measures only the time of its own epochs.
-    measured = {"epochs_run": resume.epochs_run}
-    if device.type == "cuda":
-        measured["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated(device)
-    return measured
-
-
-def _quieten() -> None:
-    """Keep Lightning's advice and banners out of the log; warnings that matter are not its."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (".*LeafSpec.*", ".*logging interval.*", ".*does not have many workers.*"):
-        warnings.filterwarnings("ignore", message=message)
 
 
 def _take_over(model: ImageClassifier, path: Path, expected: str) -> None:

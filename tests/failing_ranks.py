@@ -1,0 +1,21 @@
+"""Processes that fail; apart from others, so that they start without torch."""
+
+import io
+import os
+import signal
+import sys
+from pathlib import Path
+
+from biorobust.errors import Unfinished
+
+
+def fails(rank: int, count: int, meeting: Path, how: str) -> None:
+    """Fail on rank 1 in some way, while rank 0 would wait for it for ever."""
+    if rank == 0:
+        signal.pause()
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "unfinished":
+        raise Unfinished("to be continued")
+    sys.stderr = io.StringIO()  # the traceback is not for the test's output
+    raise MemoryError("too large")
