@@ -61,10 +61,9 @@ def run(job: Job, inputs: Inputs) -> Result:
         report = inspect(written["train"].part, written["test"].part)
         if job.execution["on_duplicates"] != "allow":
             require_no_copies(report)
-        path = job.records["test"].with_name(HYGIENE)
-        written["test"].sums[HYGIENE] = write_json(path, report)
+        written["test"].sums[HYGIENE] = write_json(job.records["test"].with_name(HYGIENE), report)
         exact, near = (report["across"][kind]["images"] for kind in ("exact", "near"))
-        job.say(f"{exact} exact and {near} near copies in the other split; all findings: {path}")
+        job.say(f"{exact} exact and {near} near copies of training images in the test set")
     except BaseException:
         for record in job.records.values():
             remove_shards(record.parent)
