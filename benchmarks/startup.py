@@ -43,6 +43,7 @@ def prepared(folder: Path) -> list[str]:
     execution = {
         **experiment.execution.model_dump(),
         "data_path": None,
+        "on_duplicates": experiment.data.on_duplicates,
         "snakemake": "snakemake",
         "device": "cpu",
     }

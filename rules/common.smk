@@ -24,6 +24,7 @@ from biorobust.config.workflow import (
     forces_jobs,
     hollow_records,
     how_jobs_run,
+    refuse_copies,
     refuse_strangers,
     require_current_run,
     runs_jobs,
@@ -90,6 +91,8 @@ try:
                 record.unlink()
         if not forces_jobs(sys.argv[1:]):
             refuse_strangers(folder, outline, Path(".snakemake"), command_line())
+        if experiment.data.on_duplicates == "stop":
+            refuse_copies(folder, outline)
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -164,18 +167,18 @@ def report_plan(kind, name):
     return lambda wildcards: canonical_json(planning.report_plan(outline, kind, name))
 
 
-def figure_records(figure):
+def report_records(kind, name):
     return [
         str(Path("results", experiment.name, record))
-        for _, record, _ in planning.report_inputs(outline, "figures", figure)
+        for _, record, _ in planning.report_inputs(outline, kind, name)
     ]
 
 
-def figure_inputs(figure):
+def report_inputs(kind, name):
     """By which name a job knows each of its inputs. Taking `input`: as for `execution`."""
-    names = outline["figures"][figure]["inputs"]
+    sources = outline[kind][name]["inputs"]
     return lambda wildcards, input: [
-        f"{name}={place}" for name, place in zip(names, input)
+        f"{source}={place}" for source, place in zip(sources, input)
     ]
 
 
@@ -186,6 +189,7 @@ def execution(wildcards, input, resources):
     settings["runtime_minutes"] = resources.get("runtime")
     path = experiment.data.path
     settings["data_path"] = str(Path(path).expanduser()) if path else None
+    settings["on_duplicates"] = experiment.data.on_duplicates
     settings["snakemake"] = command_line()
     entries = {entry.name: entry for entry in experiment.models}
     entry = entries.get(getattr(wildcards, "model", None))

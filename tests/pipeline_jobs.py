@@ -5,6 +5,7 @@ SIZES = {"table_robustness", "figure_survival"}
 COSTS = {"table_trade_off"}
 REPORT = {"collect"} | ACCURACIES | SIZES | COSTS
 SAMPLES, SAMPLING = {"figure_dataset_samples"}, {"figure_retinal_sampling"}
+IMAGES = {"table_data"}
 # Both models are run for it.
 EXAMPLE = {"figure_adversarial_example"}
 FIGURES = {name for name in REPORT if name.startswith("figure")} | SAMPLES | SAMPLING | EXAMPLE
@@ -12,4 +13,4 @@ PLAIN_ATTACKS = {"attack plain 0 pgd 0.01", "attack plain 0 pgd 8_255"}
 RETINAL_ATTACKS = {"attack retinal 0 pgd 0.01", "attack retinal 0 pgd 8_255"}
 PLAIN = {"train plain 0"} | PLAIN_ATTACKS | EXAMPLE
 RETINAL = {"train retinal 0"} | RETINAL_ATTACKS | EXAMPLE
-EVERYTHING = {"shard"} | PLAIN | RETINAL | REPORT | FIGURES
+EVERYTHING = {"shard"} | PLAIN | RETINAL | REPORT | FIGURES | IMAGES

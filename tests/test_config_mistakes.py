@@ -12,7 +12,7 @@ from example_config import CONFIG, at, config_with
 
 SECTIONS = {
     "": "attacks, data, execution, models, name, seeds, smoke, training",
-    "data": "image_size, on_corrupt, path, resize, source, test_limit, train_limit",
+    "data": "image_size, on_corrupt, on_duplicates, path, resize, source, test_limit, train_limit",
     "training": "augment, batch_size, epochs, learning_rate, learning_rate_steps",
     "models.0": "backbone, batch_norm_momentum, kind, name, published, stem_width, weights, width",
     "models.1": "backbone, batch_norm_momentum, interpolation, kind, name, published, stem_width, "
@@ -123,6 +123,7 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
         ("data.path", "3", "text, in quotes"),
         ("data.test_limit", "0", "1 or more"),
         ("data.on_corrupt", "ignore", "'stop' or 'skip'"),
+        ("data.on_duplicates", "skip", "'stop' or 'allow'"),
         ("training.epochs", "0", "1 or more"),
         ("training.batch_size", "1", "2 or more"),
         ("training.learning_rate", "fast", NUMBER),

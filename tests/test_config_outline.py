@@ -69,3 +69,13 @@ def test_weights_count_by_their_content(tmp_path: Path) -> None:
     assert one["train_config"]["weights_sha256"] == {"1": sums[0]}
     assert each["seeds"] == [1, 0]
     assert each["train_config"]["weights_sha256"] == {"1": sums[1], "0": sums[0]}
+
+
+def test_to_allow_copies_makes_nothing_stale(tmp_path: Path) -> None:
+    data = {"source": "digits", "image_size": 32}
+    stop, allow = (
+        outline(tmp_path, data={**data, "on_duplicates": choice}) for choice in ("stop", "allow")
+    )
+    assert stop == allow
+    assert "on_duplicates" not in stop["shard"]["config"]
+    assert outline(tmp_path, data={**data, "on_corrupt": "skip"}) != stop

@@ -52,6 +52,7 @@ def shard_job(birds: Path, folder: Path, said: list[str] | None = None, **config
         "inputs": {"source": source_fingerprint("imagefolder", path=birds)},
     }
     execution = {"data_path": str(birds), "images_per_shard": 4, "snakemake": "snakemake"}
+    execution["on_duplicates"] = "stop"
     records = {split: folder / split / "manifest.json" for split in PER_CLASS}
     return Job(plan, execution, {}, records, (said if said is not None else []).append)
 
@@ -86,9 +87,10 @@ def test_how_many_images_a_shard_holds_changes_no_image(birds: Path, tmp_path: P
     alone.execution["images_per_shard"] = 1
     assert alone.digest == job.digest
     result = run(alone, {})
-    assert set(result.outputs["test"]) == {*(f"{n:05d}.npy" for n in range(6)), "index.csv"}
-    index = Path("train", "index.csv")
-    assert (tmp_path / "one" / index).read_bytes() == (tmp_path / "many" / index).read_bytes()
+    arrays = {f"{n:05d}.npy" for n in range(6)}
+    assert set(result.outputs["test"]) == {*arrays, "index.csv", "hygiene.json"}
+    for file in ("train/index.csv", "test/hygiene.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "many" / file).read_bytes()
 
 
 def test_a_limit_takes_as_many_of_each_class(birds: Path, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "analysis/typesetting.py",
             "_TEXT_WIDTH = 100",
             "_TEXT_WIDTH = 90",
-            {"table_adversarial_accuracy", "table_robustness", "table_trade_off"},
+            {"table_adversarial_accuracy", "table_robustness", "table_trade_off", "table_data"},
         ),
         (
             "analysis/figure_style.py",

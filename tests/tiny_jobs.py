@@ -41,6 +41,7 @@ EXECUTION = {
     "attack_channels_last": True,
     "images_per_shard": 8,
     "data_path": None,
+    "on_duplicates": "stop",
     "snakemake": "snakemake --cores 1",
 }
 

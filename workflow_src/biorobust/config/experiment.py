@@ -33,7 +33,10 @@ def as_image_size(value: Any) -> int:
 
 
 class Data(Section):
-    """Which images, at what size. `path` is where the source's files are, if it needs any."""
+    """Which images, at what size. `path` is where the source's files are, if it needs any.
+
+    `on_duplicates`: what becomes of a test set that holds training images, pixel for pixel.
+    """
 
     source: Literal["digits", "fashion_mnist", "cifar10", "imagenette", "imagefolder", "imagenet10"]
     image_size: Annotated[int, BeforeValidator(as_image_size)]
@@ -42,6 +45,7 @@ class Data(Section):
     train_limit: Positive | None = None
     test_limit: Positive | None = None
     on_corrupt: Literal["stop", "skip"] = "stop"
+    on_duplicates: Literal["stop", "allow"] = "stop"
 
 
 # Thesis §3.1 and public code: after 40, 60, 80 and 90 % of the epochs.

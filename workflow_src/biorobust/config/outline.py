@@ -39,14 +39,19 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         "experiment": experiment.name,
         "shard": {
             "code": code_digest(STAGES["shard"]),
-            "config": experiment.data.model_dump(exclude={"path"}),
+            # Whether copies are allowed decides if there is a result, and changes none.
+            "config": experiment.data.model_dump(exclude={"path", "on_duplicates"}),
             "source": source,
         },
         "models": models,
         "attacks": attacks,
         "collect": {"code": code_digest(STAGES["collect"])},
         "tables": {
-            name: {"code": code_digest(TABLES[name]), "inputs": ["results"]} for name in tables
+            name: {
+                "code": code_digest(TABLES[name]),
+                "inputs": ["shards" if name == "data" else "results"],
+            }
+            for name in tables
         },
         "figures": {
             name: planned

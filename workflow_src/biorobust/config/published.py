@@ -50,8 +50,8 @@ def _unlike_published(experiment: Experiment, entry: Any) -> list[str]:
     data = Data.model_validate(data_set.data)
     reference = TypeAdapter[Any](ModelEntry).validate_python({"name": "any", **model.options})
     unlike = [
-        # The path and what to do with corrupt images say nothing of the images.
-        *_differences("data.", experiment.data, data, {"path", "on_corrupt"}),
+        # The path and what to do with faulty images say nothing of the images.
+        *_differences("data.", experiment.data, data, {"path", "on_corrupt", "on_duplicates"}),
         *_differences("", entry, reference, _LABELS),
     ]
     if entry.weights is not None:

@@ -17,6 +17,8 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from biorobust.data.hygiene.report import require_no_copies
+from biorobust.data.shards import HYGIENE, MANIFEST
 from biorobust.errors import UserError
 from biorobust.files import read_json, write_text
 from biorobust.jobs import orphan_mark
@@ -25,6 +27,7 @@ from biorobust.planning import (
     Plan,
     plan_digest,
     planned_records,
+    shard_plan,
 )
 
 # Under these names a run hands its jobs the command to type and the mark of this very run.
@@ -208,6 +211,18 @@ def refuse_strangers(folder: Path, outline: Outline, state: Path, snakemake: str
         "or data than this run has planned, and Snakemake has no memory of them (copied in, or "
         f".snakemake/ deleted); make them anew with: {snakemake} --forcerun {' '.join(roots)}"
     )
+
+
+def refuse_copies(folder: Path, outline: Outline) -> None:
+    """Stop where a test set with copies of training images was allowed once, and is no longer.
+
+    The shards are what they would be if made anew, so nothing else would notice. Raises UserError
+    as `require_no_copies` does.
+    """
+    manifest = folder / "shards" / "test" / MANIFEST
+    report = manifest.with_name(HYGIENE)
+    if manifest.is_file() and report.is_file() and _is_planned(manifest, shard_plan(outline)):
+        require_no_copies(read_json(report))
 
 
 def _is_planned(record: Path, plan: Plan) -> bool:

@@ -2,7 +2,7 @@
 
 A split's folder holds `NNNNN.npy` (uint8 [n, N, N, 3]), `index.csv` (id, label, class; one line an
 image, in order) and `manifest.json`, the record of the shard stage, which names every other file
-with its SHA-256.
+with its SHA-256. The test split's also holds `hygiene.json`, what was found in both.
 """
 
 import csv
@@ -20,7 +20,7 @@ from biorobust.errors import UserError
 from biorobust.files import read_json, whole_file, write_text
 
 Images = npt.NDArray[np.uint8]
-INDEX, MANIFEST = "index.csv", "manifest.json"
+INDEX, MANIFEST, HYGIENE = "index.csv", "manifest.json", "hygiene.json"
 _MEND = "delete the folder and run again"
 
 
@@ -60,8 +60,8 @@ def write_shards(
 
 
 def remove_shards(folder: Path) -> None:
-    """Remove a split's arrays and index; what has no manifest is no result."""
-    for old in [*folder.glob("*.npy"), folder / INDEX]:
+    """Remove what stands beside a split's manifest; what has no manifest is no result."""
+    for old in [*folder.glob("*.npy"), folder / INDEX, folder / HYGIENE]:
         old.unlink(missing_ok=True)
 
 
@@ -112,10 +112,18 @@ def open_shards(folder: Path | str) -> Shards:
     except (KeyError, TypeError):
         raise UserError(f"{folder / MANIFEST} is no record of shards; {_MEND}") from None
     ids, labels = _read_index(folder / INDEX)
-    blocks = [_map(folder / name) for name in names if name.endswith(".npy")]
+    blocks = open_blocks(folder, names)
     if sum(map(len, blocks)) != len(ids) or len({block.shape[1:] for block in blocks}) != 1:
         raise UserError(f"{folder}: {INDEX} and the shards do not fit together; {_MEND}")
     return Shards(ids, labels, classes, blocks)
+
+
+def open_blocks(folder: Path, names: Iterable[str]) -> list[Images]:
+    """The arrays among the named files, in that order, by memory map.
+
+    Raises UserError for a file that is missing or holds no images.
+    """
+    return [_map(folder / name) for name in names if name.endswith(".npy")]
 
 
 def _read_index(path: Path) -> tuple[list[str], npt.NDArray[np.int64]]:
