@@ -12,6 +12,8 @@ import sys
 from argparse import Namespace
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from uuid import uuid4
 
@@ -243,6 +245,19 @@ def how_jobs_run(arguments: Sequence[str]) -> list[str]:
     """The part of a command to type that says how jobs are to run: the profile that was given."""
     profiles = _options(arguments).profile
     return ["--profile", *profiles] if profiles else ["--cores", "1"]
+
+
+def runs_elsewhere(arguments: Sequence[str]) -> bool:
+    """Whether Snakemake, called with these arguments, hands jobs to a cluster.
+
+    It tells a Snakefile of its executor only after the rules were read.
+    """
+    from snakemake.cli import parse_args
+
+    # Snakemake has named the profile already.
+    with redirect_stderr(StringIO()):
+        _, options = parse_args(list(arguments))
+    return options.executor not in (None, "local")
 
 
 def _options(arguments: Sequence[str]) -> Namespace:
