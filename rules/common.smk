@@ -163,16 +163,16 @@ def report_plan(kind, name):
     return lambda wildcards: canonical_json(planning.report_plan(outline, kind, name))
 
 
-def figure_records(figure):
+def report_records(kind, name):
     return [
         str(Path("results", experiment.name, record))
-        for _, record, _ in planning.report_inputs(outline, "figures", figure)
+        for _, record, _ in planning.report_inputs(outline, kind, name)
     ]
 
 
-def figure_inputs(figure):
+def report_inputs(kind, name):
     """By which name a job knows each of its inputs. Taking `input`: as for `execution`."""
-    names = outline["figures"][figure]["inputs"]
+    names = outline[kind][name]["inputs"]
     return lambda wildcards, input: [
         f"{name}={place}" for name, place in zip(names, input)
     ]
@@ -224,6 +224,8 @@ def show_tables():
     # It was of a run that failed.
     shutil.rmtree(folder / "partial", ignore_errors=True)
     for table in outline["tables"]:
+        if table == planning.COSTS and not costs_are_told(folder):
+            continue
         for pattern in table_files(table, "txt"):
             path = Path(pattern.format(experiment=experiment.name))
             if not path.is_file():
@@ -243,6 +245,14 @@ def show_tables():
         for warning in json.loads(record.read_text())["warnings"]:
             print(f"Warning: {warning}")
     print(f"Tables, figures and rows: {folder}/")
+
+
+def costs_are_told(folder):
+    """Whether the table of costs is of this run; one that stops at other tables leaves it old."""
+    table = folder / planning.report_record("tables", planning.COSTS)
+    rows = folder / "results.json"
+    made = table.is_file() and rows.is_file()
+    return made and table.stat().st_mtime >= rows.stat().st_mtime
 
 
 def show_partial_tables():

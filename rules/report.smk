@@ -24,7 +24,7 @@ for table in outline["tables"]:
         name:
             f"table_{table}"
         input:
-            results="results/{experiment}/results.json",
+            report_records("tables", table),
         output:
             table_files(table, "csv", "md", "tex", "txt"),
             tables=f"results/{{experiment}}/tables/{table}.json",
@@ -35,10 +35,11 @@ for table in outline["tables"]:
             "../envs/biorobust.yaml"
         params:
             plan=report_plan("tables", table),
+            inputs=report_inputs("tables", table),
             execution=execution,
         shell:
             "python -m biorobust tables --plan {params.plan:q} --execution {params.execution:q}"
-            " --inputs results={input.results:q} --records tables={output.tables:q} --log {log:q}"
+            " --inputs {params.inputs:q} --records tables={output.tables:q} --log {log:q}"
 
 
 # A rule each, since only those that run no model are for the machine that snakemake runs on.
@@ -48,7 +49,7 @@ for figure, entry in outline["figures"].items():
         name:
             f"figure_{figure}"
         input:
-            figure_records(figure),
+            report_records("figures", figure),
         output:
             f"results/{{experiment}}/figures/{figure}.png",
             f"results/{{experiment}}/figures/{figure}.pdf",
@@ -63,7 +64,7 @@ for figure, entry in outline["figures"].items():
             **(MODEL_RESOURCES if "implementations" in entry else {}),
         params:
             plan=report_plan("figures", figure),
-            inputs=figure_inputs(figure),
+            inputs=report_inputs("figures", figure),
             execution=execution,
         shell:
             "python -m biorobust figures --plan {params.plan:q} --execution {params.execution:q}"
@@ -76,7 +77,7 @@ rule tables:
         expand(
             "results/{experiment}/tables/{table}.json",
             experiment=experiment.name,
-            table=outline["tables"],
+            table=[table for table in outline["tables"] if table != planning.COSTS],
         ),
 
 
@@ -88,3 +89,10 @@ rule figures:
             experiment=experiment.name,
             figure=outline["figures"],
         ),
+
+
+# Beside `tables`, since this one waits for the figures.
+rule costs:
+    input:
+        lost_records,
+        f"results/{experiment.name}/tables/{planning.COSTS}.json",

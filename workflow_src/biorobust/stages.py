@@ -34,6 +34,7 @@ TABLES = {
     "robustness": "biorobust.analysis.robustness_table",
     "trade_off": "biorobust.analysis.trade_off_table",
     "published": "biorobust.analysis.published_table",
+    "costs": "biorobust.analysis.costs_table",
 }
 FIGURES = {
     "accuracy_curve": Figure("biorobust.analysis.accuracy_curve"),
