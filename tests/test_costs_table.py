@@ -83,6 +83,12 @@ def test_the_csv_has_full_precision(results: Path) -> None:
     assert (lines["all"]["jobs"], lines["all"]["known"]) == ("10", "10")
 
 
+def test_a_figure_that_held_gpu_memory_ran_on_a_gpu(results: Path) -> None:
+    write_report(results / "figures/curve.json", 72, gpus=0, peak_gpu_memory_bytes=GIB)
+    rows = {row[0]: row for row in parse_latex(table(results, "tex"))}
+    assert rows["figures"][1:] == ["1", "1.2 min", "0.02", "1.00 GiB", "0"]
+
+
 def test_parts_of_a_split_attack_are_jobs(results: Path) -> None:
     part = {
         "wall_seconds": 100.0,

@@ -58,7 +58,9 @@ def _jobs_of(path: Path) -> Iterator[dict[str, float]]:
 
 def _measured(report: dict[str, Any]) -> dict[str, float]:
     earlier = report.get("earlier_seconds", 0.0)
-    gpus = report["execution"].get("gpus", 1) if report.get("device") == "cuda" else 0
+    # A figure that runs a model does not tell its device, but GPU memory was held.
+    on_gpu = report.get("device") == "cuda" or "peak_gpu_memory_bytes" in report
+    gpus = (report["execution"].get("gpus") or 1) if on_gpu else 0
     return {
         "wall_seconds": report["wall_seconds"],
         "earlier_seconds": earlier,

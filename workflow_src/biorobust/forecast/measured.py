@@ -114,7 +114,7 @@ def _measurement(
         output_bytes=sum(file.stat().st_size for file in written),
         json_bytes=path.stat().st_size + path.with_name(f"{path.stem}.run.json").stat().st_size,
         device=device,
-        gpus=report["execution"].get("gpus", 1),
+        gpus=report["execution"].get("gpus") or 1,
         where=f"{folder} ({device or 'cpu'} of {report['host']})",
     )
 
