@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -46,6 +47,8 @@ def plan_experiment():
     return experiment, outline
 
 
+# Every job asks, and Snakemake takes milliseconds to read its options.
+@cache
 def command_line():
     """How to start this workflow again by hand, for messages that say what to type."""
     if not workflow.is_main_process and COMMAND_VARIABLE in os.environ:
