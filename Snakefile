@@ -20,6 +20,7 @@ rule all:
     input:
         rules.tables.input,
         rules.figures.input,
+        rules.costs.input,
 
 
 onsuccess:

@@ -3,9 +3,10 @@
     python benchmarks/planning.py
 
 Copies the project to a temporary folder with a made-up ILSVRC2012 tree of ten synsets, and plans
-experiments/imagenet10.yaml with 1, 5 and 20 seeds: at first nothing is there; then, with records
-as a finished run leaves them and Snakemake's memory of them, nothing is to be done. Prints seconds
-from start to end, start of Python included, and seconds per 1,000 jobs.
+experiments/imagenet10.yaml with its first models and some seeds, from 100 to 5,000 jobs: at first
+nothing is there; then, with records as a finished run leaves them and Snakemake's memory of them,
+nothing is to be done. Prints seconds from start to end, start of Python and all digests included,
+and the line through them: seconds to start with, and seconds per 1,000 jobs.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import yaml
 from PIL import Image
 
@@ -39,6 +41,9 @@ SYNSETS = [
     "n01981276",
     "n02206856",
 ]
+OVERLAY = "experiments/imagenet10.yaml"
+# 11 jobs a model and seed (its training, ten attacks), and one a table or figure.
+GRIDS = ["8x1", "21x1", "21x5", "21x10", "21x22"]
 BESIDE = {"train": ["weights.safetensors", "history.csv", "diagnostics.npz"]}
 
 
@@ -55,9 +60,17 @@ def copied_project(folder: Path) -> None:
             Image.new("RGB", (40, 40), (20 * label, 0, 0)).save(file)
 
 
-def finish(project: Path, seeds: list[int]) -> None:
+def write_overlay(project: Path, models: int, seeds: int) -> None:
+    """Leave the experiment that many of its models, with that many seeds."""
+    path = project / OVERLAY
+    raw = yaml.safe_load(path.read_text())
+    raw |= {"models": raw["models"][:models], "seeds": list(range(seeds))}
+    path.write_text(yaml.safe_dump(raw))
+
+
+def finish(project: Path) -> None:
     """Write every record of the experiment, and empty files in the places of what they name."""
-    raw = yaml.safe_load((project / "experiments/imagenet10.yaml").read_text()) | {"seeds": seeds}
+    raw = yaml.safe_load((project / OVERLAY).read_text())
     raw["data"]["path"] = str(project / "ILSVRC2012")
     outline = make_outline(read_experiment(overlaid(raw, raw)), cache=project / "hashes.json")
     folder = project / "results/imagenet10"
@@ -77,39 +90,48 @@ def finish(project: Path, seeds: list[int]) -> None:
             (record.parent / name).touch()
 
 
-def snakemake(project: Path, seeds: list[int], *arguments: str) -> tuple[float, str]:
+def snakemake(project: Path, *arguments: str) -> tuple[float, str]:
     """Seconds that a call takes, and what it says. Raises CalledProcessError where it fails."""
-    command = [str(Path(sys.executable).parent / "snakemake"), *arguments]
-    command += ["--configfile", "experiments/imagenet10.yaml", "--config", f"seeds={seeds}"]
+    command = [str(Path(sys.executable).parent / "snakemake"), *arguments, "--configfile", OVERLAY]
     started = time.perf_counter()
     done = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
     return time.perf_counter() - started, done.stdout + done.stderr
 
 
+def plan(models: int, seeds: int) -> tuple[int, float, float]:
+    """Jobs of such a grid, and the seconds that a dry run takes before and after all of them."""
+    with tempfile.TemporaryDirectory() as name:
+        project = Path(name)
+        copied_project(project)
+        write_overlay(project, models, seeds)
+        fresh, said = snakemake(project, "-n")
+        found = re.search(r"^total\s+(\d+)", said, re.M)
+        assert found is not None
+        finish(project)
+        snakemake(project, "--cores", "1", "--touch")
+        done, said = snakemake(project, "-n")
+        assert "Nothing to be done" in said, said
+    return int(found[1]), fresh, done
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--grids", nargs="+", default=GRIDS, metavar="MODELSxSEEDS")
     options = parser.parse_args()
-    print("| jobs | nothing done: s | per 1,000 | all done: s | per 1,000 |\n|---|---|---|---|---|")
-    for count in options.seeds:
-        seeds = list(range(count))
-        with tempfile.TemporaryDirectory() as name:
-            project = Path(name)
-            copied_project(project)
-            fresh, said = snakemake(project, seeds, "-n")
-            found = re.search(r"^total\s+(\d+)", said, re.M)
-            assert found is not None
-            jobs = int(found[1])
-            finish(project, seeds)
-            snakemake(project, seeds, "--cores", "1", "--touch")
-            done, said = snakemake(project, seeds, "-n")
-            assert "Nothing to be done" in said, said
-        thousands = jobs / 1000
-        print(
-            f"| {jobs:,} | {fresh:.1f} | {fresh / thousands:.1f} "
-            f"| {done:.1f} | {done / thousands:.1f} |",
-            flush=True,
-        )
+    print("| jobs | nothing done: s | all done: s |\n|---|---|---|")
+    rows = []
+    for grid in options.grids:
+        models, seeds = map(int, grid.split("x"))
+        rows.append(plan(models, seeds))
+        jobs, fresh, done = rows[-1]
+        print(f"| {jobs:,} | {fresh:.1f} | {done:.1f} |", flush=True)
+    if len(rows) < 2:
+        return
+    jobs, *times = zip(*rows, strict=True)
+    for what, seconds in zip(("nothing", "all"), times, strict=True):
+        slope, start = np.polyfit(jobs, seconds, 1)
+        off = max(abs(start + slope * n - s) / s for n, s in zip(jobs, seconds, strict=True))
+        print(f"{what} done: {start:.1f} s + {1000 * slope:.1f} s per 1,000 jobs ({off:.0%} off)")
 
 
 if __name__ == "__main__":

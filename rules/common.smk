@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -48,6 +49,8 @@ def plan_experiment():
     return experiment, outline
 
 
+# Every job asks, and Snakemake takes milliseconds to read its options.
+@cache
 def command_line():
     """How to start this workflow again by hand, for messages that say what to type."""
     if not workflow.is_main_process and COMMAND_VARIABLE in os.environ:
@@ -229,6 +232,8 @@ def show_tables():
     # It was of a run that failed.
     shutil.rmtree(folder / "partial", ignore_errors=True)
     for table in outline["tables"]:
+        if table == planning.COSTS and not costs_are_told(folder):
+            continue
         for pattern in table_files(table, "txt"):
             path = Path(pattern.format(experiment=experiment.name))
             if not path.is_file():
@@ -248,6 +253,14 @@ def show_tables():
         for warning in json.loads(record.read_text())["warnings"]:
             print(f"Warning: {warning}")
     print(f"Tables, figures and rows: {folder}/")
+
+
+def costs_are_told(folder):
+    """Whether the table of costs is of this run; one that stops at other tables leaves it old."""
+    table = folder / planning.report_record("tables", planning.COSTS)
+    rows = folder / "results.json"
+    made = table.is_file() and rows.is_file()
+    return made and table.stat().st_mtime >= rows.stat().st_mtime
 
 
 def show_partial_tables():

@@ -77,7 +77,7 @@ rule tables:
         expand(
             "results/{experiment}/tables/{table}.json",
             experiment=experiment.name,
-            table=outline["tables"],
+            table=[table for table in outline["tables"] if table != planning.COSTS],
         ),
 
 
@@ -89,3 +89,10 @@ rule figures:
             experiment=experiment.name,
             figure=outline["figures"],
         ),
+
+
+# Beside `tables`, since this one waits for the figures.
+rule costs:
+    input:
+        lost_records,
+        f"results/{experiment.name}/tables/{planning.COSTS}.json",

@@ -2,8 +2,10 @@
 
 ACCURACIES = {"table_adversarial_accuracy", "figure_accuracy_curve", "figure_accuracy_bars"}
 SIZES = {"table_robustness", "figure_survival"}
-COSTS = {"table_trade_off"}
-REPORT = {"collect"} | ACCURACIES | SIZES | COSTS
+TRADE_OFF = {"table_trade_off"}
+# Made from every other record, so it comes with any job.
+COSTS = {"table_costs"}
+REPORT = {"collect"} | ACCURACIES | SIZES | TRADE_OFF | COSTS
 SAMPLES, SAMPLING = {"figure_dataset_samples"}, {"figure_retinal_sampling"}
 IMAGES = {"table_data"}
 # Both models are run for it.

@@ -73,6 +73,9 @@ def test_merged_parts_are_the_job_of_one_piece(
     assert place(trained, ".csv").read_bytes() == whole
     assert read_json(place(trained, ".json")) == record
     assert not place(trained, ".parts").exists()
+    report = read_json(place(trained, ".run.json"))
+    assert [report["images"], *(part["images"] for part in report["parts"])] == [0, 32, 32, 36]
+    assert all(part["wall_seconds"] > 0 and part["starts"] == 1 for part in report["parts"])
 
 
 def test_a_part_that_is_missing_or_damaged_is_attacked_by_the_job_itself(

@@ -123,11 +123,12 @@ def test_bad_input_is_refused_with_the_command_that_mends_it(
     assert hidden(job) == []
 
 
-def test_failure_leaves_no_record_and_no_lock(job: Job) -> None:
+def test_failure_leaves_no_record_and_no_lock_but_the_count_of_starts(job: Job) -> None:
     def fail(job: Job, inputs: Inputs) -> Result:
         write_text(job.folder / "training.txt", "half")
         raise UserError("the disk is full")
 
     with pytest.raises(UserError, match="disk is full"):
         perform(job, fail, MODULE)
-    assert [path.name for path in job.folder.iterdir()] == ["training.txt"]
+    left = {path.name for path in job.folder.iterdir()}
+    assert left == {"training.txt", ".training.starts"}

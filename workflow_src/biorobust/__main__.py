@@ -23,6 +23,7 @@ _STAGES = (*STAGES, "tables", "figures")
 _COMMANDS = {
     "verify": "biorobust.commands",
     "partial": "biorobust.commands",
+    "plan": "biorobust.forecast.command",
 }
 
 
@@ -36,11 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verify.add_argument("directory", type=Path, help="e.g. results/digits, or one shard folder")
     partial = commands.add_parser("partial", help="tables of what an unfinished run has so far")
     partial.add_argument("directory", type=Path, help="the experiment's results folder")
+    plan = commands.add_parser("plan", help="jobs, hours and disk of a run, before it starts")
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["plan"]:
+        # Its options stand with it, so that other commands need not import them.
+        import_module(_COMMANDS["plan"]).add_arguments(plan)
     options = parser.parse_args(arguments)
     if options.command in _STAGES:
         return _stage(options)
     command = getattr(import_module(_COMMANDS[options.command]), options.command)
-    return _guarded(f"biorobust {options.command}", sys.stderr, lambda: command(options.directory))
+    given = options if options.command == "plan" else options.directory
+    return _guarded(f"biorobust {options.command}", sys.stderr, lambda: command(given))
 
 
 def _add_stage(parser: argparse.ArgumentParser) -> None:

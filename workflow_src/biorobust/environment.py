@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,15 @@ def peak_memory_bytes() -> int:
     unit = 1 if platform.system() == "Darwin" else 1024
     whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return max(resource.getrusage(who).ru_maxrss for who in whose) * unit
+
+
+def peak_gpu_memory() -> dict[str, int]:
+    """{"peak_gpu_memory_bytes": ...}, the most that torch has held on the GPU; {} without a GPU."""
+    # A job that does not use torch must not import it for this.
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return {}
+    return {"peak_gpu_memory_bytes": torch.cuda.max_memory_allocated()}
 
 
 def describe_host() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from biorobust.code_digest import code_digest
-from biorobust.environment import describe_host, peak_memory_bytes
+from biorobust.environment import describe_host, peak_gpu_memory, peak_memory_bytes
 from biorobust.errors import UserError
 from biorobust.files import read_json, sha256_of_file, write_json
 from biorobust.planning import Plan, plan_digest
@@ -27,6 +27,7 @@ from biorobust.provenance import (
     require_whole,
     run_report,
 )
+from biorobust.starts import counted_start, forget_starts
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,14 @@ class Job:
         return path
 
     @property
+    def first_record(self) -> Path:
+        """The record that stands for a job which may write several."""
+        return next(iter(self.records.values()))
+
+    @property
     def folder(self) -> Path:
         """The folder of the (first) record."""
-        return next(iter(self.records.values())).parent
+        return self.first_record.parent
 
     @property
     def digest(self) -> str:
@@ -94,27 +100,35 @@ def perform(job: Job, work: Work, *modules: str, tidy: Callable[[Job], None] | N
     _require_planned_code(job, *modules)
     with _alone(job) as waited:
         orphaned = _orphaned(job)
-        if (waited or orphaned) and _take_finished(job):
-            if tidy:
-                tidy(job)
-            return
-        inputs = {name: _require_input(job, name, path) for name, path in job.inputs.items()}
-        sums = {name: sha256_of_file(path) for name, path in job.inputs.items()}
-        started = time.perf_counter()
-        result = work(job, inputs)
-        measured = {
-            **result.measured,
-            "wall_seconds": time.perf_counter() - started,
-            "peak_memory_bytes": peak_memory_bytes(),
-            "execution": job.execution,
-            **describe_host(),
-        }
-        _publish(job, sums, result, measured)
-        if orphaned:
-            # A mark that was not there at the start is for the job that will ask for this result.
-            _unmark(job)
+        # A start that finds the job done does no work, and is not counted.
+        if not ((waited or orphaned) and _take_finished(job)):
+            inputs = {name: _require_input(job, name, path) for name, path in job.inputs.items()}
+            sums = {name: sha256_of_file(path) for name, path in job.inputs.items()}
+            with counted_start(job.first_record, job.digest) as start:
+                result, measured = _measured(job, work, inputs)
+                counted = {"starts": start.number, "earlier_seconds": start.earlier_seconds}
+                _publish(job, sums, result, measured | counted)
+            if orphaned:
+                # A mark that was not there at the start is for the job that will ask for this
+                # result.
+                _unmark(job)
+        forget_starts(job.first_record)
         if tidy:
             tidy(job)
+
+
+def _measured(job: Job, work: Work, inputs: Inputs) -> tuple[Result, dict[str, Any]]:
+    """Do the work; its result, and what this process took for it."""
+    started = time.perf_counter()
+    result = work(job, inputs)
+    return result, {
+        **peak_gpu_memory(),
+        **result.measured,
+        "wall_seconds": time.perf_counter() - started,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "execution": job.execution,
+        **describe_host(),
+    }
 
 
 def _require_planned_code(job: Job, *modules: str) -> None:
@@ -135,7 +149,7 @@ def _require_input(job: Job, name: str, path: Path) -> Record:
 @contextmanager
 def _alone(job: Job) -> Iterator[bool]:
     """Hold the lock of the job's place; yields whether another process had to be waited for."""
-    first = next(iter(job.records.values()))
+    first = job.first_record
     first.parent.mkdir(parents=True, exist_ok=True)
     path = first.with_name(f".{first.stem}.lock")
     lock = FileLock(path)

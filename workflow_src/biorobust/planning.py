@@ -19,6 +19,9 @@ OUTLINE_VARIABLE = "BIOROBUST_OUTLINE"
 # Stands for the epsilon of an attack that searches for the smallest perturbation by itself.
 MINIMAL = "minimal"
 
+# The table that is made last, from every other table and figure.
+COSTS = "costs"
+
 Place = TypeVar("Place", bound=PurePath)
 Outline = dict[str, Any]
 Plan = dict[str, Any]
@@ -116,20 +119,29 @@ def report_inputs(
 ) -> Iterator[tuple[str, PurePosixPath, Plan]]:
     """What a table or figure is made from: names, records below the experiment's folder, plans.
 
-    A name is "results", "shards" (the test split) or "training:<model>:<seed>".
+    A name is "results", "shards" (the test split), "training:<model>:<seed>", or "tables:<name>"
+    and "figures:<name>" for the table of costs.
     """
     for source in outline[kind][name]["inputs"]:
         if source == "results":
             yield source, PurePosixPath("results.json"), collect_plan(outline)
         elif source == "shards":
             yield source, PurePosixPath("shards", "test", "manifest.json"), shard_plan(outline)
-        else:
+        elif source.startswith("training:"):
             _, model, seed = source.split(":")
             record, plan = (
                 training_record(model, int(seed)),
                 train_plan(outline, model, int(seed)),
             )
             yield source, record, plan
+        else:
+            made, _, which = source.partition(":")
+            yield source, report_record(made, which), report_plan(outline, made, which)
+
+
+def report_record(kind: str, name: str) -> PurePosixPath:
+    """Where the record of a table or figure stands, below the experiment's folder."""
+    return PurePosixPath(kind, f"{name}.json")
 
 
 def report_files(outline: Outline, name: str) -> list[str]:
@@ -165,6 +177,19 @@ def named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return next(entry for entry in entries if entry["name"] == name)
 
 
+def job_records(grid: Outline) -> Iterator[tuple[str, PurePosixPath]]:
+    """(stage, first record) of every job up to the collected rows, below the experiment's folder.
+
+    `grid` is an outline, or of one the models and attacks with names, seeds and epsilons.
+    """
+    yield "shard", PurePosixPath("shards", "train", "manifest.json")
+    for model, seed in training_jobs(grid):
+        yield "train", training_record(model, seed)
+    for job in attack_jobs(grid):
+        yield "attack", attack_record(job)
+    yield "collect", PurePosixPath("results.json")
+
+
 def planned_records(outline: Outline) -> Iterator[tuple[PurePosixPath, Plan]]:
     """Every record of the experiment below its folder, with its plan, inputs before users."""
     for split in ("train", "test"):
@@ -174,9 +199,9 @@ def planned_records(outline: Outline) -> Iterator[tuple[PurePosixPath, Plan]]:
     for job in attack_jobs(outline):
         yield attack_record(job), attack_plan(outline, job)
     yield PurePosixPath("results.json"), collect_plan(outline)
-    for kind in ("tables", "figures"):
-        for name in outline[kind]:
-            yield PurePosixPath(kind, f"{name}.json"), report_plan(outline, kind, name)
+    reports = [(kind, name) for kind in ("tables", "figures") for name in outline[kind]]
+    for kind, name in sorted(reports, key=lambda report: report == ("tables", COSTS)):
+        yield report_record(kind, name), report_plan(outline, kind, name)
 
 
 def training_record(model: str, seed: int) -> PurePosixPath:

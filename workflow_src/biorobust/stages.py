@@ -35,6 +35,7 @@ TABLES = {
     "trade_off": "biorobust.analysis.trade_off_table",
     "published": "biorobust.analysis.published_table",
     "data": "biorobust.analysis.data_table",
+    "costs": "biorobust.analysis.costs_table",
 }
 FIGURES = {
     "accuracy_curve": Figure("biorobust.analysis.accuracy_curve"),

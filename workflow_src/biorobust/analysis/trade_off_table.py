@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from biorobust.analysis.costs import read_costs, summarise_costs
+from biorobust.analysis.quantities import duration, peak_memory
 from biorobust.analysis.summary import CLEAN, Grid, budgets, read_results, summarise
 from biorobust.analysis.typesetting import NORM_NAMES, Body, as_latex, as_markdown, as_text
 from biorobust.files import write_text
@@ -63,7 +64,7 @@ def render(summary: pd.DataFrame, costs: pd.DataFrame, grid: Grid) -> dict[str, 
         header += [text if text == CLEAN else f"ε = {text}" for text in texts]
         body: Body = {}
         for cost in by_model.to_dict("records"):
-            cells = [_size(cost), _time(cost), _memory(cost)]
+            cells = [_size(cost), _time(cost), peak_memory(cost)]
             if attack:
                 mine = lines[lines["model"] == cost["model"]]
                 cells += [_accuracy(line) for line in mine.to_dict("records")]
@@ -123,20 +124,7 @@ def _time(cost: dict[Any, Any]) -> list[str]:
         return ["not here"]
     if isnan(cost["seconds"]):
         return ["unknown"]
-    seconds = cost["seconds"]
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return [f"{seconds / length:.1f} {unit}"]
-    return [f"{seconds:.1f} s"]
-
-
-def _memory(cost: dict[Any, Any]) -> list[str]:
-    found = [
-        f"{prefix}{cost[column] / 2**30:.2f} GiB"
-        for prefix, column in (("", "memory_bytes"), ("GPU ", "gpu_memory_bytes"))
-        if not isnan(cost[column])
-    ]
-    return found or ["unknown"]
+    return [duration(cost["seconds"])]
 
 
 def _accuracy(line: dict[Any, Any]) -> list[str]:

@@ -17,6 +17,9 @@ from biorobust.jobs import Job
 from biorobust.planning import attack_part_plan, attack_part_record, plan_digest
 from biorobust.provenance import damaged_outputs, run_report
 
+# Of a part's run report, what the attack job's own has as well.
+_NOT_COST = ("record", "versions", "platform", "git_commit", "cpu_count")
+
 
 def numbers_of_part(images: int, part: int, parts: int) -> range:
     """The images of a part, by number; together the parts hold each image once.
@@ -66,6 +69,26 @@ def _before_a_change_of_parts(record: Path, digest: str, parts: int) -> list[Row
     except (UserError, KeyError, TypeError):
         pass
     return []
+
+
+def part_reports(job: Job) -> list[dict[str, Any]]:
+    """What the parts of an attack job took, by their run reports, which go with them.
+
+    A part whose report is lost, or that did other work than is planned now, is left out.
+    """
+    parts = job.execution["attack_shards"]
+    if "part" in job.plan or parts == 1:
+        return []
+    reports = []
+    for part in range(parts):
+        path = run_report(attack_part_record(job.record, part, parts))
+        try:
+            report = read_json(path)
+            if report["record"]["digest"] == plan_digest(attack_part_plan(job.plan, part, parts)):
+                reports.append({key: report[key] for key in report if key not in _NOT_COST})
+        except (UserError, KeyError, TypeError):
+            continue
+    return reports
 
 
 def remove_parts(record: Path) -> None:

@@ -16,7 +16,7 @@ from biorobust.attacks.attack_rows import KeptRows, Row, csv_text, rows_of, to_j
 from biorobust.attacks.base import ImageAttack, Manner
 from biorobust.attacks.catalogue import build_attack
 from biorobust.attacks.engine import Images
-from biorobust.attacks.parts import finished_rows, numbers_of_part, remove_parts
+from biorobust.attacks.parts import finished_rows, numbers_of_part, part_reports, remove_parts
 from biorobust.attacks.sanity import UnfitForAttack
 from biorobust.data.batches import to_pixels
 from biorobust.data.shards import Shards, open_shards
@@ -60,7 +60,7 @@ def run(job: Job, inputs: Inputs) -> Result:
         broken += sum(row.success for row in finished)
         progress.update(len(rows), f"{broken} broken")
     outputs = _written(job.record, list(rows.values()), part="part" in job.plan)
-    measured = {"images": len(left), "device": device.type}
+    measured = {"images": len(left), "device": device.type, "parts": part_reports(job)}
     return Result({"attack": outputs}, {"attack": {}}, measured)
 
 

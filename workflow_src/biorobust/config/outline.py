@@ -12,7 +12,7 @@ from biorobust.data.sources.catalogue import source_fingerprint
 from biorobust.errors import UserError
 from biorobust.files import sha256_of_file
 from biorobust.models.kinds import MODELS
-from biorobust.planning import MINIMAL, Outline
+from biorobust.planning import COSTS, MINIMAL, Outline
 from biorobust.stages import FIGURES, STAGES, TABLES, Figure
 
 
@@ -35,6 +35,13 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     tables = [name for name in TABLES if name != "published" or comparison["models"]]
     models = [_model(experiment, entry) for entry in experiment.models]
     attacks = [_attack(entry) for entry in experiment.attacks]
+    figures = {
+        name: planned
+        for name, figure in FIGURES.items()
+        if (planned := _figure(figure, models, attacks))
+    }
+    others = [f"tables:{name}" for name in tables if name != COSTS]
+    others += [f"figures:{name}" for name in figures]
     return {
         "experiment": experiment.name,
         "shard": {
@@ -49,17 +56,20 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         "tables": {
             name: {
                 "code": code_digest(TABLES[name]),
-                "inputs": ["shards" if name == "data" else "results"],
+                "inputs": _table_inputs(name, others),
             }
             for name in tables
         },
-        "figures": {
-            name: planned
-            for name, figure in FIGURES.items()
-            if (planned := _figure(figure, models, attacks))
-        },
+        "figures": figures,
         "published": comparison,
     }
+
+
+def _table_inputs(name: str, others: list[str]) -> list[str]:
+    if name == "data":
+        return ["shards"]
+    # What a run took is known once all else is there.
+    return ["results", *(others if name == COSTS else [])]
 
 
 def _model(experiment: Experiment, entry: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ __all__ = [
     "Item",
     "Source",
     "Split",
+    "needs_download",
     "open_source",
     "select",
     "source_fingerprint",
@@ -59,6 +60,14 @@ def open_source(
     and where a download fails.
     """
     return _family(source).open(path, download_folder)
+
+
+def needs_download(source: str, *, path: Path | None = None) -> bool:
+    """Whether torchvision fetches this source's files, into `path` or a cache, when it is opened.
+
+    Raises UserError as `open_source` does.
+    """
+    return _family(source).files(path) is None
 
 
 def source_fingerprint(source: str, *, path: Path | None = None, cache: Path | None = None) -> str:

@@ -1,0 +1,1 @@
+"""What a run is going to take, told before it starts."""
