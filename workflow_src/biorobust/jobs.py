@@ -15,9 +15,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from biorobust.code_digest import code_digest
-from biorobust.environment import describe_host, peak_memory_bytes
+from biorobust.environment import describe_host, package_versions, peak_memory_bytes
 from biorobust.errors import UserError
-from biorobust.files import read_json, sha256_of_file, write_json
+from biorobust.files import (
+    canonical_json,
+    read_json,
+    sha256_of_file,
+    sha256_of_text,
+    write_json,
+)
 from biorobust.planning import Plan, plan_digest
 from biorobust.provenance import (
     Record,
@@ -57,6 +63,20 @@ class Job:
     def digest(self) -> str:
         """Stands for everything that the result depends on."""
         return plan_digest(self.plan)
+
+    @property
+    def origin(self) -> str:
+        """Stands for all that work which was begun may be finished from: by the same job alone.
+
+        Beside the plan these are the inputs' bytes and the package versions, since the same plan
+        may give other bytes with other versions.
+        """
+        return sha256_of_text(canonical_json([self.digest, self.input_sums, package_versions()]))
+
+    @property
+    def input_sums(self) -> dict[str, str]:
+        """SHA-256 of each input record, which names those of the files beside it."""
+        return {name: sha256_of_file(path) for name, path in self.inputs.items()}
 
     def mend_command(self, path: Path) -> str:
         """What to type to make the file at `path` anew."""
@@ -99,7 +119,7 @@ def perform(job: Job, work: Work, *modules: str, tidy: Callable[[Job], None] | N
                 tidy(job)
             return
         inputs = {name: _require_input(job, name, path) for name, path in job.inputs.items()}
-        sums = {name: sha256_of_file(path) for name, path in job.inputs.items()}
+        sums = job.input_sums
         started = time.perf_counter()
         result = work(job, inputs)
         measured = {
@@ -191,8 +211,8 @@ def _take_finished(job: Job) -> bool:
             return False
         if record["digest"] != job.digest or damaged_outputs(path, record):
             return False
-        for name, source in job.inputs.items():
-            if record["inputs"][name]["sha256"] != sha256_of_file(source):
+        for name, total in job.input_sums.items():
+            if record["inputs"][name]["sha256"] != total:
                 return False
         found[path] = record
     for path, record in found.items():

@@ -53,11 +53,11 @@ class SealedCheckpointIO(TorchCheckpointIO):
 
 
 class ResumeFolder(Checkpoint):
-    """Saves after each epoch in a folder named by the job's digest, and goes when it is done."""
+    """Saves after each epoch in a folder named by the job's origin, and goes when it is done."""
 
-    def __init__(self, folder: Path, digest: str) -> None:
+    def __init__(self, folder: Path, origin: str) -> None:
         self._parent = folder
-        self.folder = folder / f".resume-{digest[:16]}"
+        self.folder = folder / f".resume-{origin[:16]}"
         self.file = self.folder / "last.ckpt"
         self.epochs_run = 0
 

@@ -94,12 +94,12 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 def tidy(job: Job) -> None:
     """Remove the job's checkpoints, once its record stands."""
-    ResumeFolder(job.folder, job.digest).clear()
+    ResumeFolder(job.folder, job.origin).clear()
 
 
 def _fit(job: Job, module: TrainingModule, device: torch.device) -> dict[str, Any]:
     epochs = job.plan["config"]["training"]["epochs"]
-    resume = ResumeFolder(job.folder, job.digest)
+    resume = ResumeFolder(job.folder, job.origin)
     on_terminal = sys.stderr.isatty()
     watcher = (
         TQDMProgressBar()
