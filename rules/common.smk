@@ -24,6 +24,7 @@ from biorobust.config.workflow import (
     forces_jobs,
     hollow_records,
     how_jobs_run,
+    is_planned,
     refuse_strangers,
     require_current_run,
     runs_jobs,
@@ -225,6 +226,10 @@ def show_tables():
     # It was of a run that failed.
     shutil.rmtree(folder / "partial", ignore_errors=True)
     for table in outline["tables"]:
+        record = folder / "tables" / f"{table}.json"
+        if not is_planned(record, planning.report_plan(outline, "tables", table)):
+            # Of an earlier config, and not asked for now.
+            continue
         for pattern in table_files(table, "txt"):
             path = Path(pattern.format(experiment=experiment.name))
             if not path.is_file():

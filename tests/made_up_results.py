@@ -14,7 +14,7 @@ from biorobust.analysis.collect import gather
 from biorobust.config.experiment import Experiment
 from biorobust.config.outline import make_outline
 from biorobust.errors import UserError
-from biorobust.files import sha256_of_file, write_json
+from biorobust.files import sha256_of_file, write_json, write_text
 from biorobust.planning import (
     AttackJob,
     Outline,
@@ -120,13 +120,16 @@ def make_project(folder: Path, **changes: Any) -> Project:
     """A project whose every attack job has run; `changes` as in `make_plan`."""
     outline = make_plan(**changes)
     project = Project(folder / "tiny", outline)
-    write_json(
-        project.folder / "shards/test/manifest.json",
-        make_record(shard_plan(outline), {}, {}, {"classes": ["a", "b"]}),
-    )
+    sums = {}
+    for split in ("train", "test"):
+        manifest = project.folder / f"shards/{split}/manifest.json"
+        facts = {"split": split, "classes": ["a", "b"]}
+        sums[split] = write_json(manifest, make_record(shard_plan(outline), {}, {}, facts))
     for model, seed in training_jobs(outline):
-        record = make_record(train_plan(outline, model, seed), {"shards": "0"}, {}, {})
+        plan = train_plan(outline, model, seed)
         path = project.folder / training_record(model, seed)
+        weights = {"weights.safetensors": write_text(path.with_name("weights.safetensors"), model)}
+        record = make_record(plan, {"shards": sums["train"]}, weights, {})
         write_json(path, record)
         versions = {"torch": "2.9", "python": "3.11.4"}
         write_json(path.with_name("training.run.json"), {"versions": versions, "record": record})

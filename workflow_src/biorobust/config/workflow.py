@@ -12,13 +12,14 @@ import sys
 from argparse import Namespace
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from biorobust.errors import UserError
-from biorobust.files import read_json, write_text
+from biorobust.files import read_json, sha256_of_file, write_text
 from biorobust.jobs import orphan_mark
 from biorobust.planning import (
     Outline,
@@ -26,6 +27,7 @@ from biorobust.planning import (
     plan_digest,
     planned_records,
 )
+from biorobust.provenance import rows_digest
 
 # Under these names a run hands its jobs the command to type and the mark of this very run.
 COMMAND_VARIABLE = "BIOROBUST_COMMAND"
@@ -182,25 +184,30 @@ def _vouched(record: Path, stage: str) -> list[Path]:
 
 
 def refuse_strangers(folder: Path, outline: Outline, state: Path, snakemake: str) -> None:
-    """Stop where Snakemake would pass off results of another plan as up to date.
+    """Stop where Snakemake would pass off results of another plan or origin as up to date.
 
     It knows nothing of results that were copied in, or whose memory in `state` was deleted; of
-    those, the ones that this experiment did not plan raise UserError with the command that makes
-    them anew.
+    those, the ones that this experiment did not plan, or that were made from other bytes than
+    stand here now, raise UserError with the command that makes them anew.
     """
     known = {output for _, output in _noted(state / "metadata")}
+    made: dict[str, list[Path]] = {}
     stale: dict[Path, str] = {}
     roots = []
     for path, plan in planned_records(outline):
-        record = folder / path
-        if record in known or not record.is_file() or _is_planned(record, plan):
+        record, digest = folder / path, plan_digest(plan)
+        if record.is_file():
+            made.setdefault(digest, []).append(record)
+        if record in known or not record.is_file():
+            continue
+        if is_planned(record, plan) and _is_linked(record, made, folder, outline):
             continue
         # What is made from a stale result is made anew with it. The plan of the collected rows
         # has no list of inputs: every earlier result is one.
         inputs = plan["inputs"].values() if "inputs" in plan else stale.values()
         if set(inputs).isdisjoint(stale.values()):
             roots.append(str(record))
-        stale[record] = plan_digest(plan)
+        stale[record] = digest
     if not stale:
         return
     raise UserError(
@@ -210,12 +217,33 @@ def refuse_strangers(folder: Path, outline: Outline, state: Path, snakemake: str
     )
 
 
-def _is_planned(record: Path, plan: Plan) -> bool:
+def is_planned(record: Path, plan: Plan) -> bool:
+    """Whether the result with this record was made by this plan."""
     try:
         found: bool = read_json(record)["digest"] == plan_digest(plan)
     except (UserError, KeyError, TypeError):
         return False
     return found
+
+
+def _is_linked(record: Path, made: dict[str, list[Path]], folder: Path, outline: Outline) -> bool:
+    """Whether a planned result was made from the records that stand there now.
+
+    The same plan may have given other bytes on another machine. `made`: records by the digest of
+    their plan. One that is missing is made anew, and with it what is made from it.
+    """
+    found = read_json(record)
+    try:
+        if found["stage"] == "collect":
+            with suppress(FileNotFoundError):
+                return bool(found["rows"] == rows_digest(folder, outline))
+        return all(
+            source["sha256"] in map(sha256_of_file, made[source["digest"]])
+            for source in found["inputs"].values()
+            if source["digest"] in made
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
 
 
 def forces_jobs(arguments: Sequence[str]) -> bool:
