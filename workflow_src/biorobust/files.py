@@ -56,7 +56,7 @@ def whole_file(path: Path) -> Iterator[_HashingWriter]:
     # One dot, for hidden files too, so that one pattern finds what a killed process left.
     temporary = path.with_name(f".{path.name.removeprefix('.')}.{os.getpid()}.part")
     try:
-        with _explained(path, "nothing half written was left"):
+        with explained(path, "nothing half written was left"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
                 yield _HashingWriter(file)
@@ -70,7 +70,8 @@ def whole_file(path: Path) -> Iterator[_HashingWriter]:
 
 
 @contextmanager
-def _explained(path: Path, left: str) -> Iterator[None]:
+def explained(path: Path, left: str) -> Iterator[None]:
+    """Tell a user why `path` cannot be written, and what is `left` of it, as a UserError."""
     try:
         yield
     except OSError as error:
@@ -106,7 +107,7 @@ def append_text(path: Path, text: str) -> None:
 
     Raises UserError where the disk is full or the file cannot be written.
     """
-    with _explained(path, "what was written before is kept"), path.open("a") as file:
+    with explained(path, "what was written before is kept"), path.open("a") as file:
         file.write(text)
 
 

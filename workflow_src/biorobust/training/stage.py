@@ -25,7 +25,7 @@ from biorobust.data.batches import EpochBatches
 from biorobust.data.shards import open_shards
 from biorobust.devices import prepare_torch
 from biorobust.errors import UserError
-from biorobust.files import sha256_of_file, write_bytes, write_text
+from biorobust.files import explained, sha256_of_file, write_bytes, write_text
 from biorobust.jobs import Inputs, Job, Result
 from biorobust.models.base import ImageClassifier
 from biorobust.models.registry import build_model
@@ -124,7 +124,9 @@ def _fit(job: Job, module: TrainingModule, device: torch.device) -> dict[str, An
         log_every_n_steps=1_000_000,
     )
     module.train()
-    trainer.fit(module, module.batches, ckpt_path=resume.usable(job.say), weights_only=True)
+    # Lightning's own logs are written by a thread that does not say where the disk was full.
+    with explained(job.folder / "tensorboard", "finished epochs are kept"):
+        trainer.fit(module, module.batches, ckpt_path=resume.usable(job.say), weights_only=True)
     if len(module.history) != epochs:
         raise UserError(f"training stopped after {len(module.history)} of {epochs} epochs")
     # A resumed job measures only the time of its own epochs.

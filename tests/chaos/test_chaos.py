@@ -1,0 +1,150 @@
+"""An experiment in a storm of kills, started again with the same plain command until it is done.
+
+At least twenty signals hit processes of the run at random moments: jobs of every stage, orphans,
+snakemake itself and whole process groups. The draws follow from one number, which is said; set
+BIOROBUST_CHAOS_SEED to it to draw them again (the machine's own timing stays its own).
+"""
+
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from random import Random
+from secrets import randbelow
+from statistics import median
+
+import pytest
+
+from pipeline import CONFIG, copy_project, result_bytes, snakemake
+from runs import Process, Run, freeze, leftovers, processes_of
+
+COMMAND = ["--cores", "2"]
+# Long enough to be hit in the middle of its work, in parts as well.
+STORMY = (
+    CONFIG.replace("epochs: 12", "epochs: 60")
+    .replace("test_limit: 20", "test_limit: 40")
+    .replace("steps: 2", "steps: 10")
+    + "execution: {attack_batch_size: 4, attack_shards: 2}\n"
+)
+# How many signals are meant for each stage, those to the whole run included.
+QUOTAS = {"shard": 3, "train": 5, "attack": 6, "collect": 3, "tables": 4, "figures": 5}
+LEAST_HITS = 20
+KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+# Whom a signal goes to, as often as it stands here.
+BLOWS = [
+    *[("job", KILL)] * 4,
+    *[("job", TERM), ("job", INT)],
+    *[("snakemake", KILL)] * 3,
+    *[("snakemake", TERM), ("snakemake", INT)],
+    *[("group", KILL)] * 2,
+    ("group", INT),
+]
+
+
+class Storm:
+    """Runs of one project, and the signals that hit them."""
+
+    def __init__(self, project: Path, random: Random, spans: dict[str, float]) -> None:
+        self.project, self._random, self._spans = project, random, spans
+        self.runs: list[Run] = []
+        self.left = dict(QUOTAS)
+        self.untouched = set(QUOTAS)
+        self.hits: list[str] = []
+
+    def one_run(self) -> Run:
+        """Start the command, strike once when a stage with signals left is at work, and wait."""
+        run = Run(self.project, *COMMAND)
+        self.runs.append(run)
+        struck = False
+        while run.process.poll() is None:
+            for process in self._jobs():
+                # Whatever else comes, each stage's jobs are hit, the first that is seen.
+                if process.stage in self.untouched:
+                    time.sleep(self._random.uniform(0, 0.3) * self._spans[process.stage])
+                    struck |= self._hit(process, KILL)
+                elif not struck and self.left[process.stage] > 0:
+                    time.sleep(self._random.uniform(0, 1) * self._spans[process.stage])
+                    struck = self._strike(run, process)
+            time.sleep(0.005)
+        return run
+
+    def _jobs(self) -> list[Process]:
+        return [process for process in processes_of(*self.runs) if process.stage in QUOTAS]
+
+    def _strike(self, run: Run, process: Process) -> bool:
+        whom, number = self._random.choice(BLOWS)
+        if run.process.poll() is not None or any(p.stage in self.untouched for p in self._jobs()):
+            return False
+        if whom == "job":
+            return self._hit(process, number)
+        if whom == "group":
+            os.killpg(run.process.pid, number)
+        else:
+            run.process.send_signal(number)
+        self._note(process.stage, f"{whom} in {process.stage}", number)
+        return True
+
+    def _hit(self, process: Process, number: signal.Signals) -> bool:
+        if not freeze(process.pid):
+            return False
+        os.kill(process.pid, number)
+        os.kill(process.pid, signal.SIGCONT)
+        self.untouched.discard(process.stage)
+        self._note(process.stage, f"{process.stage} job", number)
+        return True
+
+    def _note(self, stage: str, whom: str, number: signal.Signals) -> None:
+        self.left[stage] -= 1
+        self.hits.append(f"{number.name} to {whom}")
+
+
+def undisturbed(project: Path) -> dict[str, float]:
+    """Run the command; how long a job of each stage lives, in seconds."""
+    run = Run(project, *COMMAND)
+    seen: dict[Process, list[float]] = {}
+    while run.process.poll() is None:
+        for process in processes_of(run):
+            seen.setdefault(process, []).append(time.monotonic())
+        time.sleep(0.02)
+    assert run.process.returncode == 0, run.end()
+    return {
+        stage: median(times[-1] - times[0] for job, times in seen.items() if job.stage == stage)
+        for stage in QUOTAS
+    }
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").is_file(), reason="finds a run's processes through /proc"
+)
+def test_a_storm_of_kills_changes_no_byte(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = int(os.environ.get("BIOROBUST_CHAOS_SEED", randbelow(10**6)))
+    with capsys.disabled():
+        print(f"\nBIOROBUST_CHAOS_SEED={seed}")
+    calm = copy_project(tmp_path / "calm", STORMY)
+    storm = Storm(copy_project(tmp_path / "storm", STORMY), Random(seed), undisturbed(calm))
+    started = time.monotonic()
+    said = []
+    for _ in range(60):
+        hits = len(storm.hits)
+        run = storm.one_run()
+        said.append(f"--- {storm.hits[hits:]}: {run.process.returncode}\n{run.end()}")
+        # Nobody has to unlock or clear anything, and nothing fails that was not hit.
+        assert not any(word in said[-1] for word in ("--unlock", "incomplete", "at work in"))
+        if run.process.returncode == 0:
+            break
+        assert len(storm.hits) > hits, said[-1]
+    else:
+        pytest.fail("\n".join(said))
+    minutes = (time.monotonic() - started) / 60
+    with capsys.disabled():
+        print(f"{len(storm.hits)} hits in {len(storm.runs)} runs, {minutes:.1f} minutes:")
+        print("\n".join(f"{count} x {hit}" for hit, count in sorted(Counter(storm.hits).items())))
+    assert len(storm.hits) >= LEAST_HITS
+    assert storm.untouched == set()
+    assert list(processes_of(*storm.runs)) == []
+    assert result_bytes(storm.project) == result_bytes(calm)
+    assert leftovers(storm.project) == []
+    assert "Nothing to be done" in snakemake(storm.project, *COMMAND).stderr
