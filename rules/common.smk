@@ -27,6 +27,7 @@ from biorobust.config.workflow import (
     is_planned,
     refuse_strangers,
     require_current_run,
+    require_room,
     runs_jobs,
     use_this_clone,
 )
@@ -85,6 +86,8 @@ try:
     experiment, outline = plan_experiment()
     if workflow.is_main_process:
         folder = Path("results", experiment.name)
+        if running:
+            require_room(folder, Path(".snakemake"))
         for record, gone in hollow_records(folder, outline).items():
             print(f"{gone} is gone; a run makes it anew", file=sys.stderr)
             if running:

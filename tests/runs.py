@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,23 +57,47 @@ class Run:
 
 
 def processes_of(*runs: Run) -> Iterator[Process]:
-    """Living processes in the sessions of these runs, orphans included.
+    """Living processes in the sessions of these runs, orphans included, at work in their projects.
 
-    Nothing else can be in them: a session's number is not given anew while a member lives, and
-    whoever joins was started by a member.
+    Nothing else is told: whoever is in a session was started by a member, and where the number of
+    a session that ended is given anew, its members are at work elsewhere.
     """
-    sessions = {run.process.pid for run in runs}
+    projects = {run.process.pid: run.project.resolve() for run in runs}
     for entry in Path("/proc").iterdir():
         try:
             # After the name, which may hold blanks: state, parent, group, session.
             state, _, _, session = (entry / "stat").read_text().rpartition(") ")[2].split()[:4]
-            if int(session) not in sessions or state in "ZX":
+            if int(session) not in projects or state in "ZX":
+                continue
+            if (entry / "cwd").resolve(strict=True) != projects[int(session)]:
                 continue
             command = (entry / "cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             continue
         a_job = command[1:3] == [b"-m", b"biorobust"]
         yield Process(int(entry.name), command[3].decode() if a_job else "")
+
+
+class Runs:
+    """The runs of one test, in order; what lives of them when it ends is ended."""
+
+    def __init__(self) -> None:
+        self.all: list[Run] = []
+
+    def start(self, project: Path, *arguments: str) -> Run:
+        """One more run."""
+        self.all.append(Run(project, *arguments))
+        return self.all[-1]
+
+    def end(self) -> None:
+        """Kill whatever lives of them, frozen jobs and orphans included."""
+        while living := list(processes_of(*self.all)):
+            for process in living:
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            time.sleep(0.01)
+            for run in self.all:
+                run.process.poll()
 
 
 def freeze(pid: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import copy_project, result_bytes, snakemake
-from runs import Run, freeze_at, leftovers
+from runs import Runs, freeze_at, leftovers
 
 COMMAND = ["--cores", "1"]
 
@@ -17,17 +17,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_kills_in_every_stage_cost_nothing(finished_project: Path, tmp_path: Path) -> None:
+def test_kills_in_every_stage_cost_nothing(
+    finished_project: Path, tmp_path: Path, runs: Runs
+) -> None:
     project = copy_project(tmp_path / "project")
     at_work = {"shard": ".manifest.lock", "train": "last.ckpt", "attack": ".eps-*.kept"}
     for stage, sign in at_work.items():
         # The job dies, and snakemake with an error.
-        run = Run(project, *COMMAND)
+        run = runs.start(project, *COMMAND)
         os.kill(freeze_at(run, stage, sign), signal.SIGKILL)
         run.end()
         assert run.process.returncode != 0
         # Snakemake dies, and the job goes on as an orphan.
-        run = Run(project, *COMMAND)
+        run = runs.start(project, *COMMAND)
         run.wait_for_job(stage)
         run.kill()
     last = snakemake(project, *COMMAND)
@@ -37,10 +39,10 @@ def test_kills_in_every_stage_cost_nothing(finished_project: Path, tmp_path: Pat
     assert "Nothing to be done" in snakemake(project, *COMMAND).stderr
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path, runs: Runs) -> None:
     project = copy_project(tmp_path / "project")
     target = "results/tiny/models/plain/seed-0/training.json"
-    run = Run(project, target, *COMMAND)
+    run = runs.start(project, target, *COMMAND)
     os.kill(freeze_at(run, "train", "last.ckpt"), signal.SIGKILL)
     run.end()
     assert snakemake(project, target, *COMMAND).returncode == 0
@@ -49,17 +51,17 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
 
 
 def test_an_orphan_is_waited_for_and_its_result_taken(
-    finished_project: Path, tmp_path: Path
+    finished_project: Path, tmp_path: Path, runs: Runs
 ) -> None:
     project = copy_project(tmp_path / "project")
     target = "results/tiny/models/plain/seed-0/training.json"
-    run = Run(project, target, *COMMAND)
+    run = runs.start(project, target, *COMMAND)
     orphan = freeze_at(run, "train", ".training.lock")
     second = snakemake(project, *COMMAND)
     assert second.returncode != 0
     assert "another snakemake is at work in" in second.stderr
     run.kill()
-    third = Run(project, target, *COMMAND)
+    third = runs.start(project, target, *COMMAND)
     log = project / "results/tiny/logs/train/plain/seed-0.log"
     deadline = time.monotonic() + 60
     while "waiting for it" not in (log.read_text() if log.is_file() else ""):

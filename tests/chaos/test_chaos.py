@@ -17,7 +17,7 @@ from statistics import median
 import pytest
 
 from pipeline import CONFIG, copy_project, result_bytes, snakemake
-from runs import Process, Run, freeze, leftovers, processes_of
+from runs import Process, Run, Runs, freeze, leftovers, processes_of
 
 COMMAND = ["--cores", "2"]
 # Long enough to be hit in the middle of its work, in parts as well.
@@ -45,17 +45,15 @@ BLOWS = [
 class Storm:
     """Runs of one project, and the signals that hit them."""
 
-    def __init__(self, project: Path, random: Random, spans: dict[str, float]) -> None:
-        self.project, self._random, self._spans = project, random, spans
-        self.runs: list[Run] = []
+    def __init__(self, project: Path, runs: Runs, random: Random, spans: dict[str, float]) -> None:
+        self.project, self.runs, self._random, self._spans = project, runs, random, spans
         self.left = dict(QUOTAS)
         self.untouched = set(QUOTAS)
         self.hits: list[str] = []
 
     def one_run(self) -> Run:
         """Start the command, strike once when a stage with signals left is at work, and wait."""
-        run = Run(self.project, *COMMAND)
-        self.runs.append(run)
+        run = self.runs.start(self.project, *COMMAND)
         struck = False
         while run.process.poll() is None:
             for process in self._jobs():
@@ -66,11 +64,11 @@ class Storm:
                 elif not struck and self.left[process.stage] > 0:
                     time.sleep(self._random.uniform(0, 1) * self._spans[process.stage])
                     struck = self._strike(run, process)
-            time.sleep(0.005)
+            time.sleep(0.02)
         return run
 
     def _jobs(self) -> list[Process]:
-        return [process for process in processes_of(*self.runs) if process.stage in QUOTAS]
+        return [process for process in processes_of(*self.runs.all) if process.stage in QUOTAS]
 
     def _strike(self, run: Run, process: Process) -> bool:
         whom, number = self._random.choice(BLOWS)
@@ -99,9 +97,8 @@ class Storm:
         self.hits.append(f"{number.name} to {whom}")
 
 
-def undisturbed(project: Path) -> dict[str, float]:
-    """Run the command; how long a job of each stage lives, in seconds."""
-    run = Run(project, *COMMAND)
+def undisturbed(run: Run) -> dict[str, float]:
+    """Wait for a run; how long a job of each stage lives, in seconds."""
     seen: dict[Process, list[float]] = {}
     while run.process.poll() is None:
         for process in processes_of(run):
@@ -118,13 +115,14 @@ def undisturbed(project: Path) -> dict[str, float]:
     not Path("/proc/self/stat").is_file(), reason="finds a run's processes through /proc"
 )
 def test_a_storm_of_kills_changes_no_byte(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = int(os.environ.get("BIOROBUST_CHAOS_SEED", randbelow(10**6)))
     with capsys.disabled():
         print(f"\nBIOROBUST_CHAOS_SEED={seed}")
     calm = copy_project(tmp_path / "calm", STORMY)
-    storm = Storm(copy_project(tmp_path / "storm", STORMY), Random(seed), undisturbed(calm))
+    spans = undisturbed(runs.start(calm, *COMMAND))
+    storm = Storm(copy_project(tmp_path / "storm", STORMY), runs, Random(seed), spans)
     started = time.monotonic()
     said = []
     for _ in range(60):
@@ -140,11 +138,11 @@ def test_a_storm_of_kills_changes_no_byte(
         pytest.fail("\n".join(said))
     minutes = (time.monotonic() - started) / 60
     with capsys.disabled():
-        print(f"{len(storm.hits)} hits in {len(storm.runs)} runs, {minutes:.1f} minutes:")
+        print(f"{len(storm.hits)} hits in {len(runs.all) - 1} runs, {minutes:.1f} minutes:")
         print("\n".join(f"{count} x {hit}" for hit, count in sorted(Counter(storm.hits).items())))
     assert len(storm.hits) >= LEAST_HITS
     assert storm.untouched == set()
-    assert list(processes_of(*storm.runs)) == []
+    assert list(processes_of(*runs.all)) == []
     assert result_bytes(storm.project) == result_bytes(calm)
     assert leftovers(storm.project) == []
     assert "Nothing to be done" in snakemake(storm.project, *COMMAND).stderr

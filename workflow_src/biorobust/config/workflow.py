@@ -14,12 +14,13 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from biorobust.errors import UserError
-from biorobust.files import read_json, sha256_of_file, write_text
+from biorobust.files import explained, read_json, sha256_of_file, write_text
 from biorobust.jobs import orphan_mark
 from biorobust.planning import (
     Outline,
@@ -35,6 +36,9 @@ RUN_VARIABLE = "BIOROBUST_RUN"
 
 # A dry run or a listing holds the lock for a moment; a run waits that long before it gives up.
 _PATIENCE_SECONDS = 10.0
+
+# Free space, in bytes, without which a run is not begun.
+_ROOM = 1 << 20
 
 # Snakemake's options that list, draw or check without running a job.
 _LOOKING_ON = (
@@ -88,10 +92,11 @@ def claim_folder(state: Path, *, keep: bool) -> FileLock | None:
     another run holds it. Without (a dry run), nothing is changed but for the stale locks of a
     killed run, which would keep Snakemake from looking.
     """
-    state.mkdir(parents=True, exist_ok=True)
     lock = FileLock(state / "biorobust.lock")
     try:
-        lock.acquire(timeout=0)
+        with explained(state, "nothing was run"):
+            state.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
     except Timeout:
         if not keep:
             return None
@@ -132,6 +137,22 @@ def require_current_run(state: Path) -> None:
 
 def _run_mark(state: Path) -> Path:
     return state / "biorobust.run"
+
+
+def require_room(*folders: Path) -> None:
+    """Raise UserError, in one line, where a folder cannot be written or its disk is full.
+
+    Snakemake, which keeps its own notes and makes the folders of results, would end in the middle
+    of something with a traceback.
+    """
+    for folder in folders:
+        with explained(folder, "nothing was run"):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Nameless where the system can do so: a kill leaves nothing.
+            with TemporaryFile(dir=folder) as file:
+                file.write(bytes(_ROOM))
+                file.flush()
+                os.fsync(file.fileno())
 
 
 def _clear_after_kill(state: Path) -> None:
