@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from biorobust.__main__ import main
+from biorobust.config.workflow import claim_folder, require_room
+from biorobust.errors import UserError
 from biorobust.planning import collect_plan, plan_digest, report_plan
 from disks import content, fill, remount, small_disk
 from made_up_results import make_project
@@ -164,3 +166,27 @@ def test_a_read_only_folder_is_named_and_nothing_changes(
     remount(disk, "rw")
     succeed(stage.command)
     assert any(name.endswith(".json") for name in stage.results())
+
+
+def test_a_run_is_not_begun_on_a_full_disk(disk: Path) -> None:
+    fill(disk, but=20)
+    before = content(disk)
+    for folder in (disk, disk / "results/new"):
+        with pytest.raises(UserError, match=r"the disk is full; .*; nothing was run") as caught:
+            require_room(disk.parent, folder)
+        assert str(caught.value).startswith(f"cannot write {folder}: ")
+    assert content(disk) == before
+    fill(disk, but=400)
+    require_room(disk, disk / "results/new")
+    assert content(disk) == before
+
+
+def test_a_run_is_not_begun_in_a_read_only_folder(disk: Path) -> None:
+    (disk / "known").mkdir()
+    remount(disk, "ro")
+    for keep in (True, False):
+        for state in (disk / "known", disk / "new"):
+            with pytest.raises(UserError, match=r"is read-only; .*; nothing was run"):
+                claim_folder(state, keep=keep)
+    with pytest.raises(UserError, match=r"is read-only; .*; nothing was run"):
+        require_room(disk / "known")
