@@ -4,7 +4,6 @@ A record, its copy in the run report, the files' sums and the links between the 
 have to be forged together, which nobody does by accident and nobody can be kept from.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,24 @@ import pandas as pd
 import pytest
 
 from biorobust.__main__ import main
-from biorobust.config.workflow import refuse_strangers
 from biorobust.errors import UserError
 from biorobust.files import read_json, sha256_of_file, write_json, write_text
 from biorobust.planning import (
     AttackJob,
     collect_plan,
-    report_plan,
     training_record,
 )
 from biorobust.provenance import require_planned, run_report
-from made_up_results import SNAKEMAKE, Project, make_plan, make_project, write_attack
+from made_up_results import (
+    SNAKEMAKE,
+    Project,
+    collect_command,
+    make_plan,
+    make_project,
+    rewrite,
+    table_command,
+    write_attack,
+)
 from tiny_jobs import arguments, succeed
 
 ZEBRA = AttackJob("zebra", 2, "pgd", "8/255")
@@ -50,14 +56,6 @@ def swap(one: Path, other: Path) -> None:
 
 def training(project: Project, job: AttackJob = ZEBRA) -> Path:
     return project.folder / training_record(job.model, job.seed)
-
-
-def rewrite(record: Path, *, report: bool = False, **changes: Any) -> None:
-    """Change a record by hand, and the copy in its run report where asked."""
-    changed = read_json(record) | changes
-    write_json(record, changed)
-    if report:
-        write_json(run_report(record), read_json(run_report(record)) | {"record": changed})
 
 
 def flatter(project: Project, job: AttackJob) -> None:
@@ -203,18 +201,6 @@ def collected(project: Project) -> Project:
     return project
 
 
-def collect_command(project: Project) -> list[str]:
-    record = project.folder / "results.json"
-    return arguments("collect", collect_plan(project.outline), {}, {"results": record})
-
-
-def table_command(project: Project) -> list[str]:
-    plan = report_plan(project.outline, "tables", "robustness")
-    record = project.folder / "tables/robustness.json"
-    results = {"results": project.folder / "results.json"}
-    return arguments("tables", plan, results, {"tables": record})
-
-
 def other_rows(project: Project) -> str:
     path = project.folder / "results.parquet"
     pd.read_parquet(path).assign(success=False, broken=False).to_parquet(path)
@@ -244,67 +230,6 @@ def test_a_table_of_forged_results_is_not_made(
     assert not (collected.folder / "tables").exists() or not any(
         (collected.folder / "tables").iterdir()
     )
-
-
-# Results that were copied in, of which Snakemake has no memory.
-
-
-def strangers(project: Project) -> str:
-    """What is said of them before anything is planned; "" where they may stay."""
-    state = project.folder.parent / ".snakemake"
-    try:
-        refuse_strangers(project.folder, project.outline, state, SNAKEMAKE)
-    except UserError as error:
-        return str(error)
-    return ""
-
-
-def test_whole_results_that_were_copied_in_may_stay(collected: Project) -> None:
-    succeed(table_command(collected))
-    assert strangers(collected) == ""
-
-
-def test_collected_results_of_other_rows_are_refused(collected: Project) -> None:
-    """The rows come from another machine, where the same plan gave other bytes."""
-    succeed(table_command(collected))
-    write_attack(collected, ZEBRA, ids=["007", "008"])
-    rewrite(collected.record(ZEBRA), note="made elsewhere", report=True)
-    said = strangers(collected)
-    assert said.startswith("1 result(s), ")
-    assert said.endswith(f" --forcerun {collected.folder}/results.json")
-
-
-def test_a_table_of_other_collected_results_is_refused(collected: Project) -> None:
-    succeed(table_command(collected))
-    rewrite(collected.folder / "results.json", warnings=["made elsewhere"], report=True)
-    said = strangers(collected)
-    assert said.startswith("1 result(s), ")
-    assert said.endswith(f" --forcerun {collected.folder}/tables/robustness.json")
-
-
-def test_rows_of_other_weights_are_refused_before_anything_runs(collected: Project) -> None:
-    weights_and_their_sum(collected)
-    said = strangers(collected)
-    assert said.startswith("4 result(s), ")
-    roots = said.rpartition(" --forcerun ")[2].split()
-    assert len(roots) == 4
-    assert all(f"{training(collected).parent}/attacks/" in root for root in roots)
-
-
-def test_a_cut_record_is_refused_before_anything_runs(collected: Project) -> None:
-    os.truncate(training(collected), 100)
-    said = strangers(collected)
-    roots = said.rpartition(" --forcerun ")[2].split()
-    assert roots == [str(training(collected))]
-    # Its four attack jobs are made anew with it.
-    assert said.startswith("5 result(s), ")
-
-
-def test_what_is_missing_of_a_half_copied_folder_is_not_refused(collected: Project) -> None:
-    """Snakemake makes it anew, and with it what is made from it."""
-    training(collected).unlink()
-    collected.record(ANT).unlink()
-    assert strangers(collected) == ""
 
 
 def test_verifying_a_folder_names_a_forged_record(

@@ -2,7 +2,9 @@
 
 A stage's record is the JSON file that it writes last and that the next stage takes as its input.
 It holds the plan that was carried out and the SHA-256 of each file beside it, so that whoever
-reads a result can tell whether it is whole and whether it is the one that was asked for.
+reads a result can tell whether it is whole and whether it is the one that was asked for. Its
+copy in the run report tells whether it was edited since. (Whoever recomputes record, copy and all
+that refers to them can still forge a result; this is against accidents, not against fraud.)
 """
 
 from pathlib import Path
