@@ -230,8 +230,9 @@ def show_tables():
     shutil.rmtree(folder / "partial", ignore_errors=True)
     for table in outline["tables"]:
         record = folder / "tables" / f"{table}.json"
-        if not is_planned(record, planning.report_plan(outline, "tables", table)):
-            # Of an earlier config, and not asked for now.
+        plan = planning.report_plan(outline, "tables", table)
+        if record.is_file() and not is_planned(record, plan):
+            print(f"Not shown: {record} is of earlier code, config or data")
             continue
         for pattern in table_files(table, "txt"):
             path = Path(pattern.format(experiment=experiment.name))

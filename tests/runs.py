@@ -125,14 +125,14 @@ def freeze_at(run: Run, stage: str, pattern: str) -> int:
     while freeze(pid):
         if any((run.project / "results").rglob(pattern)):
             return pid
-        before = _processor_ticks(pid)
+        before = processor_ticks(pid)
         os.kill(pid, signal.SIGCONT)
-        while _processor_ticks(pid) == before:
+        while processor_ticks(pid) == before:
             time.sleep(0.001)
     raise AssertionError(f"{stage} ended without {pattern}: {run.end()}")
 
 
-def _processor_ticks(pid: int) -> int:
+def processor_ticks(pid: int) -> int:
     """How long a process has computed, in ticks of 10 ms mostly; -1 where it has ended."""
     try:
         fields = Path("/proc", str(pid), "stat").read_text().rpartition(") ")[2].split()

@@ -100,5 +100,6 @@ def test_a_table_of_another_config_is_not_shown_as_a_result(project: Path) -> No
     done = snakemake(project, "shards", "--cores", "1")
     assert done.returncode == 0, done.stderr
     assert table not in done.stdout
+    assert "Not shown: results/tiny/tables/adversarial_accuracy.json is of earlier" in done.stdout
     # It may be asked for again.
     assert (project / "results/tiny/tables/pgd.txt").read_text() == table
