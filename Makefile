@@ -28,7 +28,7 @@ test: lint
 test-slurm: setup
 	$(BIN)/python -m pytest --verbose -rs tests/slurm $(ARGS)
 
-# A whole experiment in a storm of kills, and faults of storage: minutes.
+# A whole experiment in a storm of kills, and disks that are full or read-only: minutes.
 test-chaos: setup
 	$(BIN)/python -m pytest tests/chaos $(ARGS)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from background import Runs
 from pipeline import ROOT, copy_project, snakemake
-from runs import Runs
 
 # Two workers on two cores: more threads each would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

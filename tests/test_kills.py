@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from background import Runs, freeze_at, leftovers
 from pipeline import copy_project, result_bytes, snakemake
-from runs import Runs, freeze_at, leftovers
 
 COMMAND = ["--cores", "1"]
 

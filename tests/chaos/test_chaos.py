@@ -16,8 +16,8 @@ from statistics import median
 
 import pytest
 
+from background import Process, Run, Runs, freeze, leftovers, processes_of, processor_ticks
 from pipeline import CONFIG, copy_project, result_bytes, snakemake
-from runs import Process, Run, Runs, freeze, leftovers, processes_of, processor_ticks
 
 COMMAND = ["--cores", "2"]
 # Long enough to be hit in the middle of its work, in parts as well.
@@ -130,9 +130,9 @@ def test_a_storm_of_kills_changes_no_byte(
     seed = int(os.environ.get("BIOROBUST_CHAOS_SEED", randbelow(10**6)))
     with capsys.disabled():
         print(f"\nBIOROBUST_CHAOS_SEED={seed}")
-    calm = copy_project(tmp_path / "calm", STORMY)
+    calm, stormy = (copy_project(tmp_path / name, STORMY) for name in ("calm", "stormy"))
     spans = undisturbed(runs.start(calm, *COMMAND))
-    storm = Storm(copy_project(tmp_path / "storm", STORMY), runs, Random(seed), spans)
+    storm = Storm(stormy, runs, Random(seed), spans)
     started = time.monotonic()
     said = []
     for _ in range(60):

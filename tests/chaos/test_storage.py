@@ -10,9 +10,9 @@ from shlex import split
 
 import pytest
 
+from background import leftovers
 from disks import content, fill, remount, small_disk
 from pipeline import copy_project, result_bytes, snakemake, with_package
-from runs import leftovers
 
 COMMAND = ["--cores", "2"]
 
