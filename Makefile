@@ -1,8 +1,9 @@
-# make run | test | test-slurm | lint | clean. Each sets up $(VENV) first, where it is missing or out of step.
+# make run | test | test-slurm | test-chaos | lint | clean.
+# Each sets up $(VENV) first, where it is missing or out of step.
 #   VENV=path    use (or make) that environment instead of .venv
 #   PYTHON=...   the Python (3.11 or newer) to make it with
 #   CORES=n      cores for `make run`, all by default
-#   ARGS=...     further arguments for snakemake (make run) or pytest (make test)
+#   ARGS=...     further arguments for snakemake (make run) or pytest (make test, make test-chaos)
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -15,7 +16,7 @@ WANTED := $(shell cat requirements.lock pyproject.toml | cksum | cut -d ' ' -f 1
 STAMP := $(VENV)/.biorobust-$(WANTED)
 export PYTHONPATH := $(CURDIR)/workflow_src$(if $(PYTHONPATH),:$(PYTHONPATH))
 
-.PHONY: run test test-slurm lint clean setup
+.PHONY: run test test-slurm test-chaos lint clean setup
 
 run: setup
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -26,6 +27,10 @@ test: lint
 # A real SLURM on this machine, as root: apt-get install munge slurmctld slurmd
 test-slurm: setup
 	$(BIN)/python -m pytest --verbose -rs tests/slurm $(ARGS)
+
+# A whole experiment in a storm of kills, and disks that are full or read-only: minutes.
+test-chaos: setup
+	$(BIN)/python -m pytest tests/chaos $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

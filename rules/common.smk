@@ -18,16 +18,20 @@ from biorobust import planning
 from biorobust.config.cluster import cap_polling, gpu_partition
 from biorobust.config.outline import make_outline, weights_path
 from biorobust.config.reading import overlaid, read_experiment
+from biorobust.config.standing import (
+    hollow_records,
+    is_planned,
+    refuse_copies,
+    refuse_strangers,
+)
 from biorobust.config.workflow import (
     COMMAND_VARIABLE,
     begin_run,
     claim_folder,
     forces_jobs,
-    hollow_records,
     how_jobs_run,
-    refuse_copies,
-    refuse_strangers,
     require_current_run,
+    require_room,
     runs_elsewhere,
     runs_jobs,
     use_this_clone,
@@ -87,6 +91,8 @@ try:
     experiment, outline = plan_experiment()
     if workflow.is_main_process:
         folder = Path("results", experiment.name)
+        if running:
+            require_room(folder, Path(".snakemake"))
         for record, gone in hollow_records(folder, outline).items():
             print(f"{gone} is gone; a run makes it anew", file=sys.stderr)
             if running:
@@ -233,6 +239,11 @@ def show_tables():
     shutil.rmtree(folder / "partial", ignore_errors=True)
     for table in outline["tables"]:
         if table == planning.COSTS and not costs_are_told(folder):
+            continue
+        record = folder / "tables" / f"{table}.json"
+        plan = planning.report_plan(outline, "tables", table)
+        if record.is_file() and not is_planned(record, plan):
+            print(f"Not shown: {record} is of earlier code, config or data")
             continue
         for pattern in table_files(table, "txt"):
             path = Path(pattern.format(experiment=experiment.name))

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from background import Runs
 from pipeline import ROOT, copy_project, snakemake
 
 # Two workers on two cores: more threads each would only wait for one another.
@@ -34,3 +36,11 @@ def project(finished_project: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "project"
     shutil.copytree(finished_project, copy, symlinks=True)
     return copy
+
+
+@pytest.fixture
+def runs() -> Iterator[Runs]:
+    """Runs in the background that do not outlive their test."""
+    started = Runs()
+    yield started
+    started.end()

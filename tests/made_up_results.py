@@ -14,20 +14,22 @@ from biorobust.analysis.collect import gather
 from biorobust.config.experiment import Experiment
 from biorobust.config.outline import make_outline
 from biorobust.errors import UserError
-from biorobust.files import sha256_of_file, write_json
+from biorobust.files import read_json, sha256_of_file, write_json, write_text
 from biorobust.planning import (
     AttackJob,
     Outline,
     attack_jobs,
     attack_plan,
     attack_record,
+    collect_plan,
+    report_plan,
     shard_plan,
     train_plan,
     training_jobs,
     training_record,
 )
-from biorobust.provenance import make_record
-from tiny_jobs import tiny_config
+from biorobust.provenance import make_record, run_report
+from tiny_jobs import arguments, tiny_config
 
 COLUMNS = (
     *("image", "label", "clean_prediction", "adversarial_prediction", "success", "steps"),
@@ -120,16 +122,41 @@ def make_project(folder: Path, **changes: Any) -> Project:
     """A project whose every attack job has run; `changes` as in `make_plan`."""
     outline = make_plan(**changes)
     project = Project(folder / "tiny", outline)
-    write_json(
-        project.folder / "shards/test/manifest.json",
-        make_record(shard_plan(outline), {}, {}, {"classes": ["a", "b"]}),
-    )
+    sums = {}
+    for split in ("train", "test"):
+        manifest = project.folder / f"shards/{split}/manifest.json"
+        facts = {"split": split, "classes": ["a", "b"]}
+        sums[split] = write_json(manifest, make_record(shard_plan(outline), {}, {}, facts))
     for model, seed in training_jobs(outline):
-        record = make_record(train_plan(outline, model, seed), {"shards": "0"}, {}, {})
+        plan = train_plan(outline, model, seed)
         path = project.folder / training_record(model, seed)
+        weights = {"weights.safetensors": write_text(path.with_name("weights.safetensors"), model)}
+        record = make_record(plan, {"shards": sums["train"]}, weights, {})
         write_json(path, record)
         versions = {"torch": "2.9", "python": "3.11.4"}
         write_json(path.with_name("training.run.json"), {"versions": versions, "record": record})
     for job in attack_jobs(outline):
         write_attack(project, job, torch="2.9", python="3.11.4")
     return project
+
+
+def rewrite(record: Path, *, report: bool = False, **changes: Any) -> None:
+    """Change a record by hand, and the copy in its run report where asked."""
+    changed = read_json(record) | changes
+    write_json(record, changed)
+    if report:
+        write_json(run_report(record), read_json(run_report(record)) | {"record": changed})
+
+
+def collect_command(project: Project) -> list[str]:
+    """The arguments that collect every row of a project."""
+    record = project.folder / "results.json"
+    return arguments("collect", collect_plan(project.outline), {}, {"results": record})
+
+
+def table_command(project: Project) -> list[str]:
+    """The arguments that make the table of robustness of a project's collected rows."""
+    plan = report_plan(project.outline, "tables", "robustness")
+    record = project.folder / "tables/robustness.json"
+    results = {"results": project.folder / "results.json"}
+    return arguments("tables", plan, results, {"tables": record})

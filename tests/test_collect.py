@@ -92,6 +92,7 @@ def rewrite_success(project: Project, job: AttackJob, successes: str) -> None:
     record = json.loads(project.record(job).read_text())
     record["outputs"][path.name] = sha256_of_file(path)
     write_json(project.record(job), record)
+    write_json(path.with_suffix(".run.json"), {"versions": {}, "record": record})
 
 
 JOB = AttackJob("zebra", 2, "pgd", "8/255")

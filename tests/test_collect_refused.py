@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from biorobust.__main__ import main
 from biorobust.analysis.collect import facts_of, gather
@@ -68,6 +70,7 @@ def spoil_missing(project: Project, job: AttackJob) -> str:
 
 SPOILERS = [*(spoil_code, spoil_config, spoil_flipped, spoil_deleted, spoil_record, spoil_missing)]
 JOB = AttackJob("zebra", 2, "pgd", "8/255")
+SPLITS = ("train", "test")
 
 
 @pytest.mark.parametrize("spoil", SPOILERS)
@@ -112,6 +115,35 @@ def test_a_config_that_changed_since_refuses_what_it_did_not_ask_for(project: Pr
     assert other.refusal()[0] == "16 result(s) cannot be used:"
     fewer = Project(project.folder, make_plan(seeds=[2]))
     assert set(fewer.gather()["seed"]) == {2}
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_project(tmp_path_factory.mktemp("untouched"), seeds=[2], attacks=ATTACKS[:1])
+
+
+@settings(max_examples=50)
+@given(st.data())
+def test_one_flipped_bit_anywhere_is_refused(untouched: Project, data: st.DataObject) -> None:
+    seed = (untouched.folder / training_record("zebra", 2)).parent
+    attack = untouched.record(JOB)
+    path = data.draw(
+        st.sampled_from(
+            [
+                *(attack, attack.with_suffix(".csv")),
+                *(seed / "training.json", seed / "weights.safetensors"),
+                *(untouched.folder / f"shards/{split}/manifest.json" for split in SPLITS),
+            ]
+        )
+    )
+    whole = path.read_bytes()
+    spoilt = bytearray(whole)
+    spoilt[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(spoilt)
+    try:
+        assert str(path) in "\n".join(untouched.refusal())
+    finally:
+        path.write_bytes(whole)
 
 
 def test_a_partial_table_lists_what_is_missing(project: Project) -> None:

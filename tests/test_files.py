@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from biorobust.errors import UserError
 from biorobust.files import (
+    append_text,
     canonical_json,
     read_json,
     sha256_of_file,
@@ -175,6 +176,14 @@ def test_a_disk_that_is_really_full(small_disk: Path) -> None:
     assert content(small_disk) == {"deep/file": b"old"}
     write_bytes(path, b"n" * 20_000)
     assert path.stat().st_size == 20_000
+
+
+def test_what_is_appended_on_a_full_disk_leaves_the_lines_before(small_disk: Path) -> None:
+    path = small_disk / "lines"
+    append_text(path, "first ä\n")
+    with pytest.raises(UserError, match=f"cannot write {path}: the disk is full; .* is kept"):
+        append_text(path, "second\n" * 100_000)
+    assert path.read_text().startswith("first ä\nsecond\n")
 
 
 def test_a_disk_that_is_really_read_only(small_disk: Path) -> None:

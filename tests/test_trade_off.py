@@ -25,9 +25,11 @@ def write_training(
     record.parent.mkdir(parents=True, exist_ok=True)
     counts = {"network": parameters, "training_only": besides}
     config = {"training": {"epochs": 10}}
-    record.write_text(json.dumps({"parameters": counts, "config": config}))
+    content = {"seed": seed, "parameters": counts, "config": config}
+    record.write_text(json.dumps(content))
     if report:
         here = {"device": "cpu", "host": "a", "execution": {"threads": 1}, "epochs_run": 10}
+        here["record"] = content
         record.with_name("training.run.json").write_text(json.dumps(here | report))
     return record
 

@@ -1,7 +1,8 @@
 """Files that appear whole or not at all.
 
 A file is written beside its final place, forced to disk and renamed over it; whoever reads the
-final name sees the old content or the new one, never a part.
+final name sees the old content or the new one, never a part. (Only what an unfinished job keeps
+for itself grows line by line.)
 """
 
 import errno
@@ -55,22 +56,28 @@ def whole_file(path: Path) -> Iterator[_HashingWriter]:
     # One dot, for hidden files too, so that one pattern finds what a killed process left.
     temporary = path.with_name(f".{path.name.removeprefix('.')}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            yield _HashingWriter(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        if error.errno not in CANNOT_WRITE:
-            raise
-        raise UserError(
-            f"cannot write {path}: {CANNOT_WRITE[error.errno]}; nothing half written was left"
-        ) from error
+        with explained(path, "nothing half written was left"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                yield _HashingWriter(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def explained(path: Path, left: str) -> Iterator[None]:
+    """Tell a user why `path` cannot be written, and what is `left` of it, as a UserError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        raise UserError(f"cannot write {path}: {CANNOT_WRITE[error.errno]}; {left}") from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -93,6 +100,15 @@ def write_bytes(path: Path, data: bytes) -> str:
 def write_text(path: Path, text: str) -> str:
     """Write `text` as UTF-8, whole or not at all; returns its SHA-256 in hex."""
     return write_bytes(path, text.encode())
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add `text` as UTF-8 to a file's end, perhaps not all of it where the process is killed.
+
+    Raises UserError where the disk is full or the file cannot be written.
+    """
+    with explained(path, "what was written before is kept"), path.open("a") as file:
+        file.write(text)
 
 
 def canonical_json(value: Any) -> str:

@@ -15,9 +15,20 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from biorobust.code_digest import code_digest
-from biorobust.environment import describe_host, peak_gpu_memory, peak_memory_bytes
+from biorobust.environment import (
+    describe_host,
+    package_versions,
+    peak_gpu_memory,
+    peak_memory_bytes,
+)
 from biorobust.errors import UserError
-from biorobust.files import read_json, sha256_of_file, write_json
+from biorobust.files import (
+    canonical_json,
+    read_json,
+    sha256_of_file,
+    sha256_of_text,
+    write_json,
+)
 from biorobust.planning import Plan, plan_digest
 from biorobust.provenance import (
     Record,
@@ -64,6 +75,20 @@ class Job:
         """Stands for everything that the result depends on."""
         return plan_digest(self.plan)
 
+    @property
+    def origin(self) -> str:
+        """Stands for all that work which was begun may be finished from: by the same job alone.
+
+        Beside the plan these are the inputs' bytes and the package versions, since the same plan
+        may give other bytes with other versions.
+        """
+        return sha256_of_text(canonical_json([self.digest, self.input_sums, package_versions()]))
+
+    @property
+    def input_sums(self) -> dict[str, str]:
+        """SHA-256 of each input record, which names those of the files beside it."""
+        return {name: sha256_of_file(path) for name, path in self.inputs.items()}
+
     def mend_command(self, path: Path) -> str:
         """What to type to make the file at `path` anew."""
         return f"{self.execution['snakemake']} --force {path}"
@@ -103,7 +128,7 @@ def perform(job: Job, work: Work, *modules: str, tidy: Callable[[Job], None] | N
         # A start that finds the job done does no work, and is not counted.
         if not ((waited or orphaned) and _take_finished(job)):
             inputs = {name: _require_input(job, name, path) for name, path in job.inputs.items()}
-            sums = {name: sha256_of_file(path) for name, path in job.inputs.items()}
+            sums = job.input_sums
             with counted_start(job.first_record, job.digest) as start:
                 result, measured = _measured(job, work, inputs)
                 counted = {"starts": start.number, "earlier_seconds": start.earlier_seconds}
@@ -205,8 +230,8 @@ def _take_finished(job: Job) -> bool:
             return False
         if record["digest"] != job.digest or damaged_outputs(path, record):
             return False
-        for name, source in job.inputs.items():
-            if record["inputs"][name]["sha256"] != sha256_of_file(source):
+        for name, total in job.input_sums.items():
+            if record["inputs"][name]["sha256"] != total:
                 return False
         found[path] = record
     for path, record in found.items():

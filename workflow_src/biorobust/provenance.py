@@ -2,15 +2,17 @@
 
 A stage's record is the JSON file that it writes last and that the next stage takes as its input.
 It holds the plan that was carried out and the SHA-256 of each file beside it, so that whoever
-reads a result can tell whether it is whole and whether it is the one that was asked for.
+reads a result can tell whether it is whole and whether it is the one that was asked for. Its
+copy in the run report tells whether it was edited since. (Whoever recomputes record, copy and all
+that refers to them can still forge a result; this is against accidents, not against fraud.)
 """
 
 from pathlib import Path
 from typing import Any
 
 from biorobust.errors import UserError
-from biorobust.files import read_json, sha256_of_file
-from biorobust.planning import Plan, plan_digest
+from biorobust.files import canonical_json, read_json, sha256_of_file, sha256_of_text
+from biorobust.planning import Outline, Plan, attack_jobs, attack_record, plan_digest
 
 Record = dict[str, Any]
 
@@ -41,24 +43,53 @@ def make_record(
 def require_planned(path: Path, digest: str, mend: str) -> Record:
     """The record at `path`, if it was made by the plan with this digest.
 
-    Raises UserError, with the command `mend`, where the record is missing, damaged or stale.
+    Raises UserError, with the command `mend`, where the record is missing, damaged or stale, or
+    tells of another plan than its digest stands for.
     """
     try:
         record: Record = read_json(path)
     except UserError as error:
         raise UserError(f"{error}; make it anew with: {mend}") from error
-    if record.get("digest") != digest:
+    recorded = record.get("digest") if isinstance(record, dict) else None
+    if recorded != digest:
         raise UserError(
             f"{path} was made by other code, config or data than this run has planned "
-            f"(recorded {str(record.get('digest'))[:12]}, planned {digest[:12]}); "
+            f"(recorded {str(recorded)[:12]}, planned {digest[:12]}); "
+            f"make it anew with: {mend}"
+        )
+    if not _tells_its_plan(record):
+        raise UserError(
+            f"{path} is damaged (its config, code or inputs are not those of its digest); "
             f"make it anew with: {mend}"
         )
     return record
 
 
+def _tells_its_plan(record: Record) -> bool:
+    try:
+        inputs = {name: source["digest"] for name, source in record["inputs"].items()}
+        plan = {key: record[key] for key in _TOLD if key in record} | {"inputs": inputs}
+        # The plans of rows in one table, tables and figures hold more than their records tell.
+        told = record["stage"] in ("shard", "train", "attack")
+        return isinstance(record["outputs"], dict) and not (
+            told and plan_digest(plan) != record["digest"]
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
+
+
 def run_report(record: Path) -> Path:
     """Where the facts of a job's run stand (never compared between runs): `<stem>.run.json`."""
     return record.with_name(f"{record.stem}.run.json")
+
+
+def rows_digest(folder: Path, outline: Outline) -> str:
+    """SHA-256 that stands for every attack job's rows as they are below an experiment's folder.
+
+    Raises FileNotFoundError where a record is missing.
+    """
+    records = [folder / attack_record(job) for job in attack_jobs(outline)]
+    return sha256_of_text(canonical_json([sha256_of_file(path) for path in records]))
 
 
 def damaged_outputs(path: Path, record: Record) -> list[str]:
@@ -74,8 +105,11 @@ def damaged_outputs(path: Path, record: Record) -> list[str]:
 
 
 def require_whole(path: Path, record: Record, mend: str) -> None:
-    """Raises UserError, with the command `mend`, unless every recorded file is as written."""
-    if faults := damaged_outputs(path, record):
+    """Raises UserError, with the command `mend`, unless record and files are as the job wrote them.
+
+    The record is held against the copy in its run report, where there is one.
+    """
+    if faults := damaged_outputs(path, record) or _unlike_its_report(run_report(path)):
         raise UserError("; ".join(faults) + f"; make it anew with: {mend}")
 
 
@@ -114,4 +148,4 @@ def _unlike_its_report(report: Path) -> list[str]:
     except (UserError, KeyError, TypeError):
         # A damaged record is named by itself, and a lost report vouches for nothing.
         return []
-    return [] if same else [f"{record} is damaged (it is not what its job wrote)"]
+    return [] if same else [f"{record} is damaged (it is not what {report.name} holds of it)"]

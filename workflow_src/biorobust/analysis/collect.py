@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from biorobust.analysis.trusted import Trusted
 from biorobust.errors import UserError
-from biorobust.files import read_json, sha256_of_file, write_bytes
+from biorobust.files import read_json, write_bytes
 from biorobust.jobs import Inputs, Job, Result
 from biorobust.planning import (
     AttackJob,
@@ -24,10 +25,9 @@ from biorobust.planning import (
     attack_plan,
     attack_record,
     named,
-    plan_digest,
     training_record,
 )
-from biorobust.provenance import Record, require_planned, require_whole, run_report
+from biorobust.provenance import Record, rows_digest, run_report
 
 PARQUET = "results.parquet"
 
@@ -54,9 +54,9 @@ def run(job: Job, inputs: Inputs) -> Result:
     collected = gather(job.folder, outline, job.execution["snakemake"])
     for warning in collected.warnings:
         job.say(f"warning: {warning}")
-    return Result(
-        {"results": write_rows(job.folder, collected)}, {"results": facts_of(outline, collected)}
-    )
+    outputs = write_rows(job.folder, collected)
+    facts = {**facts_of(outline, collected), "rows": rows_digest(job.folder, outline)}
+    return Result({"results": outputs}, {"results": facts})
 
 
 def write_rows(folder: Path, collected: Collected) -> dict[str, str]:
@@ -94,10 +94,11 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
     """
     frames, missing, faults = [], [], []
     made_by: set[Path] = set()
+    trusted = Trusted(folder, outline, snakemake)
     for job in attack_jobs(outline):
         path = folder / attack_record(job)
         try:
-            record = _trusted(folder, outline, job, f"{snakemake} --force {path}")
+            record = trusted.attack(job)
         except UserError as error:
             missing.append(job._asdict())
             faults.append(str(error))
@@ -105,7 +106,9 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
         frames.append(_rows(outline, job, path, record))
         made_by |= {path, folder / training_record(job.model, job.seed)}
     if faults and (not partial or not frames):
-        raise UserError("\n".join([f"{len(faults)} result(s) cannot be used:", *faults]))
+        count = f"{len(faults)} result(s) cannot be used:"
+        # One fault of a model or of the shards is that of all rows made from them.
+        raise UserError("\n".join([count, *dict.fromkeys(faults)]))
     rows = _closed(pd.concat(frames, ignore_index=True))
     return Collected(rows, missing, _mixture_warnings(made_by))
 
@@ -143,24 +146,6 @@ def _circumstances(report: Path) -> dict[str, str]:
     except (UserError, KeyError):
         return {}
     return found
-
-
-def _trusted(folder: Path, outline: Outline, job: AttackJob, mend: str) -> Record:
-    """The job's record, if code, config, weights, shards and rows are those of this experiment."""
-    path = folder / attack_record(job)
-    record = require_planned(path, plan_digest(attack_plan(outline, job)), mend)
-    sources = {
-        "training": folder / training_record(job.model, job.seed),
-        "shards": folder / "shards" / "test" / "manifest.json",
-    }
-    for name, source in sources.items():
-        if not source.is_file() or sha256_of_file(source) != record["inputs"][name]["sha256"]:
-            raise UserError(
-                f"{path} was made from another {name} record than {source} as it is now; "
-                f"make it anew with: {mend}"
-            )
-    require_whole(path, record, mend)
-    return record
 
 
 def _rows(outline: Outline, job: AttackJob, path: Path, record: Record) -> pd.DataFrame:

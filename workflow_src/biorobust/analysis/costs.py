@@ -11,7 +11,7 @@ from biorobust.analysis.summary import Grid
 from biorobust.errors import UserError
 from biorobust.files import read_json
 from biorobust.planning import training_jobs, training_record
-from biorobust.provenance import run_report
+from biorobust.provenance import Record, run_report
 
 
 def read_costs(directory: Path, grid: Grid) -> pd.DataFrame:
@@ -46,16 +46,19 @@ def read_costs(directory: Path, grid: Grid) -> pd.DataFrame:
                 "parameters": counts["network"],
                 "training_only": counts["training_only"],
                 "trained": trained,
-                **_measured(run_report(path), config["training"]["epochs"] if trained else 0),
+                **_measured(path, record, config["training"]["epochs"] if trained else 0),
             }
         )
     return pd.DataFrame(lines)
 
 
-def _measured(report: Path, epochs: int) -> dict[str, Any]:
+def _measured(path: Path, record: Record, epochs: int) -> dict[str, Any]:
     try:
-        run = read_json(report)
+        run = read_json(run_report(path))
     except UserError:
+        run = {}
+    if run.get("record") != record:
+        # It tells of another training.
         run = {}
     ran = run.get("epochs_run", 0)
     return {

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from biorobust.attacks.engine import Finished
 from biorobust.attacks.norms import NORMS
-from biorobust.files import write_text
+from biorobust.files import append_text, sha256_of_text, write_text
 
 COLUMNS = (
     "image",
@@ -94,30 +94,36 @@ def from_json_lines(text: str) -> list[Row]:
 class KeptRows:
     """The finished rows of an unfinished job, in the hidden file `path`.
 
-    What another plan left there, as its digest tells, is thrown away.
+    Each line begins with a seal, made of the line and of `origin`, which stands for all that the
+    rows are made from. A line whose seal does not fit is of another origin, half written or
+    damaged, and is thrown away.
     """
 
-    def __init__(self, path: Path, digest: str) -> None:
+    def __init__(self, path: Path, origin: str) -> None:
         self._path = path
-        self._digest = digest
+        self._origin = origin
         self._waiting: list[Row] = []
 
     def read(self) -> list[Row]:
-        """What earlier runs of the job finished; a last line that is half written is left out."""
-        rows: list[Row] = []
-        with suppress(OSError, ValueError, TypeError):
-            digest, *lines = self._path.read_text().splitlines()
-            if digest == self._digest:
-                for line in lines:
-                    rows += from_json_lines(line)
+        """What earlier runs of the job finished."""
+        lines: list[str] = []
+        with suppress(OSError):
+            lines = self._path.read_text(errors="replace").splitlines(keepends=True)
+        lines = [line for line in lines if line == self._sealed(_unsealed(line))]
         # Begun anew, so that the next line does not join a half written one.
-        write_text(self._path, self._digest + "\n" + (to_json_line(rows) if rows else ""))
-        return rows
+        write_text(self._path, "".join(lines))
+        return from_json_lines("".join(map(_unsealed, lines)))
 
     def add(self, rows: list[Row], *, at_least: int) -> None:
-        """Keep rows, `at_least` so many at a time."""
+        """Keep rows, `at_least` so many at a time. Raises UserError where the disk is full."""
         self._waiting += rows
         if len(self._waiting) >= at_least:
-            with self._path.open("a") as file:
-                file.write(to_json_line(self._waiting))
+            append_text(self._path, self._sealed(to_json_line(self._waiting)))
             self._waiting = []
+
+    def _sealed(self, line: str) -> str:
+        return f"{sha256_of_text(self._origin + line)} {line}"
+
+
+def _unsealed(line: str) -> str:
+    return line.partition(" ")[2]

@@ -11,11 +11,12 @@ from typing import Any
 
 from biorobust.attacks.attack_rows import Row, from_json_lines, read_csv
 from biorobust.attacks.base import BLOCK
+from biorobust.environment import package_versions
 from biorobust.errors import UserError
 from biorobust.files import read_json
 from biorobust.jobs import Job
 from biorobust.planning import attack_part_plan, attack_part_record, plan_digest
-from biorobust.provenance import damaged_outputs, run_report
+from biorobust.provenance import Record, damaged_outputs, run_report
 
 # Of a part's run report, what the attack job's own has as well.
 _NOT_COST = ("record", "versions", "platform", "git_commit", "cpu_count")
@@ -39,7 +40,7 @@ def finished_rows(job: Job, record: Path) -> list[Row]:
     """
     plan = {key: value for key, value in job.plan.items() if key != "part"}
     parts = job.execution["attack_shards"]
-    rows = _before_a_change_of_parts(record, plan_digest(plan), parts)
+    rows = _before_a_change_of_parts(job, record, plan_digest(plan))
     if rows or "part" in job.plan or parts == 1:
         return rows
     for part in range(parts):
@@ -50,25 +51,39 @@ def finished_rows(job: Job, record: Path) -> list[Row]:
             job.say(f"{error}; its images are attacked here")
             continue
         digest = plan_digest(attack_part_plan(plan, part, parts))
-        faults = damaged_outputs(path, found)
-        if found.get("digest") != digest or faults:
+        if _report_of_same_origin(job, path, digest).get("record") != found:
             job.say(f"{path} is not the planned one; its images are attacked here")
             continue
         rows += from_json_lines(path.with_suffix(".rows").read_text())
     return rows
 
 
-def _before_a_change_of_parts(record: Path, digest: str, parts: int) -> list[Row]:
+def _before_a_change_of_parts(job: Job, record: Path, digest: str) -> list[Row]:
     """The finished job's rows, if nothing but the number of parts is other than it was."""
+    report = _report_of_same_origin(job, record, digest)
+    if not report:
+        return []
+    if report["execution"].get("attack_shards", 1) == job.execution["attack_shards"]:
+        return []
+    return list(read_csv(record.with_suffix(".csv")))
+
+
+def _report_of_same_origin(job: Job, record: Path, digest: str) -> dict[str, Any]:
+    """What is known of the run that made a whole result by this plan, from the job's own inputs.
+
+    Empty if it was another plan, or other inputs or package versions, or the result is damaged:
+    its rows would be mixed with others under a record that does not say so.
+    """
     try:
         report: dict[str, Any] = read_json(run_report(record))
-        same = report["record"]["digest"] == digest
-        changed = report["execution"].get("attack_shards", 1) != parts
-        if same and changed and not damaged_outputs(record, report["record"]):
-            return list(read_csv(record.with_suffix(".csv")))
-    except (UserError, KeyError, TypeError):
+        made: Record = report["record"]
+        sums = {name: source["sha256"] for name, source in made["inputs"].items()}
+        same = (made["digest"], sums) == (digest, job.input_sums)
+        if same and report["versions"] == package_versions() and not damaged_outputs(record, made):
+            return report
+    except (UserError, KeyError, TypeError, AttributeError):
         pass
-    return []
+    return {}
 
 
 def part_reports(job: Job) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def run(job: Job, inputs: Inputs) -> Result:
     numbers = range(len(shards))
     if "part" in job.plan:
         numbers = numbers_of_part(len(shards), *job.plan["part"])
-    kept = KeptRows(_kept_path(job), job.digest)
+    kept = KeptRows(_kept_path(job), job.origin)
     found = [*kept.read(), *finished_rows(job, whole_attack_record(job.record))]
     rows = {row.number: row for row in found if row.number in numbers}
     left = np.array([number for number in numbers if number not in rows], dtype=np.int64)

@@ -15,22 +15,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from biorobust.data.hygiene.report import require_no_copies
-from biorobust.data.shards import HYGIENE, MANIFEST
 from biorobust.errors import UserError
-from biorobust.files import read_json, write_text
+from biorobust.files import explained, write_text
 from biorobust.jobs import orphan_mark
-from biorobust.planning import (
-    Outline,
-    Plan,
-    plan_digest,
-    planned_records,
-    shard_plan,
-)
 
 # Under these names a run hands its jobs the command to type and the mark of this very run.
 COMMAND_VARIABLE = "BIOROBUST_COMMAND"
@@ -38,6 +30,9 @@ RUN_VARIABLE = "BIOROBUST_RUN"
 
 # A dry run or a listing holds the lock for a moment; a run waits that long before it gives up.
 _PATIENCE_SECONDS = 10.0
+
+# Free space, in bytes, without which a run is not begun.
+_ROOM = 1 << 20
 
 # Snakemake's options that list, draw or check without running a job.
 _LOOKING_ON = (
@@ -91,10 +86,11 @@ def claim_folder(state: Path, *, keep: bool) -> FileLock | None:
     another run holds it. Without (a dry run), nothing is changed but for the stale locks of a
     killed run, which would keep Snakemake from looking.
     """
-    state.mkdir(parents=True, exist_ok=True)
     lock = FileLock(state / "biorobust.lock")
     try:
-        lock.acquire(timeout=0)
+        with explained(state, "nothing was run"):
+            state.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
     except Timeout:
         if not keep:
             return None
@@ -137,15 +133,31 @@ def _run_mark(state: Path) -> Path:
     return state / "biorobust.run"
 
 
+def require_room(*folders: Path) -> None:
+    """Raise UserError, in one line, where a folder cannot be written or its disk is full.
+
+    Snakemake, which keeps its own notes and makes the folders of results, would end in the middle
+    of something with a traceback.
+    """
+    for folder in folders:
+        with explained(folder, "nothing was run"):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Nameless where the system can do so: a kill leaves nothing.
+            with TemporaryFile(dir=folder) as file:
+                file.write(bytes(_ROOM))
+                file.flush()
+                os.fsync(file.fileno())
+
+
 def _clear_after_kill(state: Path) -> None:
-    for marker, output in _noted(state / "incomplete"):
+    for marker, output in noted_outputs(state / "incomplete"):
         output.unlink(missing_ok=True)
         if output.suffix == ".json" and output.parent.is_dir():
             orphan_mark(output).touch()
         marker.unlink(missing_ok=True)
 
 
-def _noted(folder: Path) -> Iterator[tuple[Path, Path]]:
+def noted_outputs(folder: Path) -> Iterator[tuple[Path, Path]]:
     """What Snakemake noted of outputs in a folder of its own: (note, output).
 
     A note's path is the output's in base64, cut into folders that start with "@" where long.
@@ -158,81 +170,6 @@ def _noted(folder: Path) -> Iterator[tuple[Path, Path]]:
         except ValueError:
             continue
         yield marker, output
-
-
-def hollow_records(folder: Path, outline: Outline) -> dict[Path, Path]:
-    """Records that vouch for a file which was deleted, each with the (first) file that is gone."""
-    hollow = {}
-    for path, plan in planned_records(outline):
-        record = folder / path
-        if record.is_file():
-            gone = [f for f in _vouched(record, plan["stage"]) if not f.is_file()]
-            if gone:
-                hollow[record] = gone[0]
-    return hollow
-
-
-def _vouched(record: Path, stage: str) -> list[Path]:
-    """The files beside a record. The many records are not read for it: their files are known."""
-    if stage == "attack":
-        return [record.with_suffix(".csv")]
-    if stage == "train":
-        names = ["weights.safetensors", "history.csv", "diagnostics.npz"]
-    else:
-        try:
-            names = list(read_json(record)["outputs"])
-        except (UserError, KeyError, TypeError):
-            names = []
-    return [record.with_name(name) for name in names]
-
-
-def refuse_strangers(folder: Path, outline: Outline, state: Path, snakemake: str) -> None:
-    """Stop where Snakemake would pass off results of another plan as up to date.
-
-    It knows nothing of results that were copied in, or whose memory in `state` was deleted; of
-    those, the ones that this experiment did not plan raise UserError with the command that makes
-    them anew.
-    """
-    known = {output for _, output in _noted(state / "metadata")}
-    stale: dict[Path, str] = {}
-    roots = []
-    for path, plan in planned_records(outline):
-        record = folder / path
-        if record in known or not record.is_file() or _is_planned(record, plan):
-            continue
-        # What is made from a stale result is made anew with it. The plan of the collected rows
-        # has no list of inputs: every earlier result is one.
-        inputs = plan["inputs"].values() if "inputs" in plan else stale.values()
-        if set(inputs).isdisjoint(stale.values()):
-            roots.append(str(record))
-        stale[record] = plan_digest(plan)
-    if not stale:
-        return
-    raise UserError(
-        f"{len(stale)} result(s), {next(iter(stale))} the first, were made by other code, config "
-        "or data than this run has planned, and Snakemake has no memory of them (copied in, or "
-        f".snakemake/ deleted); make them anew with: {snakemake} --forcerun {' '.join(roots)}"
-    )
-
-
-def refuse_copies(folder: Path, outline: Outline) -> None:
-    """Stop where a test set with copies of training images was allowed once, and is no longer.
-
-    The shards are what they would be if made anew, so nothing else would notice. Raises UserError
-    as `require_no_copies` does.
-    """
-    manifest = folder / "shards" / "test" / MANIFEST
-    report = manifest.with_name(HYGIENE)
-    if manifest.is_file() and report.is_file() and _is_planned(manifest, shard_plan(outline)):
-        require_no_copies(read_json(report))
-
-
-def _is_planned(record: Path, plan: Plan) -> bool:
-    try:
-        found: bool = read_json(record)["digest"] == plan_digest(plan)
-    except (UserError, KeyError, TypeError):
-        return False
-    return found
 
 
 def forces_jobs(arguments: Sequence[str]) -> bool:

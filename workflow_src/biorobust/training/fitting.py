@@ -21,6 +21,7 @@ from biorobust.data.batches import EpochBatches
 from biorobust.data.shards import Shards, open_shards
 from biorobust.devices import prepare_torch
 from biorobust.errors import UserError
+from biorobust.files import explained
 from biorobust.jobs import Job
 from biorobust.models.base import ImageClassifier
 from biorobust.models.registry import build_model
@@ -87,7 +88,7 @@ def fit(job: Job, device: torch.device, devices: int) -> tuple[TrainingModule, d
     checkpoint holds. Raises Unfinished where the time limit, or a request to end, comes first.
     """
     limit = TimeLimit(job.execution.get("runtime_minutes"), process_start())
-    resume = ResumeFolder(job.folder, job.digest)
+    resume = ResumeFolder(job.folder, job.origin)
     checkpoint = resume.usable(job.say)
     if devices == 1:
         module = _module(job, Ranks())
@@ -152,11 +153,11 @@ def _fit(
     checkpoint: Path | None,
 ) -> dict[str, Any]:
     epochs = job.plan["config"]["training"]["epochs"]
-    resume = ResumeFolder(job.folder, job.digest)
+    resume = ResumeFolder(job.folder, job.origin)
     first = ranks.rank == 0
     saving = Saving(
         resume,
-        job.digest,
+        job.origin,
         ranks=ranks,
         interval_seconds=60 * job.execution["checkpoint_minutes"],
         limit=limit,
@@ -190,7 +191,9 @@ def _fit(
         log_every_n_steps=1_000_000,
     )
     module.train()
-    trainer.fit(module, module.batches, ckpt_path=checkpoint, weights_only=True)
+    # Lightning's own logs are written by a thread that does not say where the disk was full.
+    with explained(job.folder / "tensorboard", "finished epochs are kept"):
+        trainer.fit(module, module.batches, ckpt_path=checkpoint, weights_only=True)
     # A resumed job measures only the time of its own epochs.
     measured: dict[str, Any] = {"epochs_run": saving.epochs_run}
     if device.type == "cuda":

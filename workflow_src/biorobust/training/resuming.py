@@ -57,12 +57,15 @@ class SealedCheckpointIO(TorchCheckpointIO):
         return loaded
 
 
-class ResumeFolder:
-    """The folder, named by the job's digest, of the one checkpoint from which it can go on."""
+_OTHER = "is of other code, config, data or versions"
 
-    def __init__(self, parent: Path, digest: str) -> None:
-        self._parent, self._digest = parent, digest
-        self.folder = parent / f".resume-{digest[:16]}"
+
+class ResumeFolder:
+    """The folder, named by the job's origin, of the one checkpoint from which it can go on."""
+
+    def __init__(self, parent: Path, origin: str) -> None:
+        self._parent, self._origin = parent, origin
+        self.folder = parent / f".resume-{origin[:16]}"
         self.file = self.folder / "last.ckpt"
 
     def usable(self, say: Callable[[str], None]) -> Path | None:
@@ -73,21 +76,21 @@ class ResumeFolder:
         """
         for folder in sorted(self._parent.glob(".resume-*")):
             if folder != self.folder:
-                say(f"{folder} is of other code, config or data, and removed; training starts over")
+                say(f"{folder} {_OTHER}, and removed; training starts over")
                 shutil.rmtree(folder)
         if not self.file.is_file():
             # A process may have been killed before its first checkpoint was whole.
             shutil.rmtree(self.folder, ignore_errors=True)
             return None
         try:
-            whose = self.read().get("digest")
+            whose = self.read().get("origin")
         except (DamagedCheckpoint, OSError, RuntimeError):
             fault = "is damaged"
         else:
-            if whose == self._digest:
+            if whose == self._origin:
                 say(f"goes on from {self.file} ({sha256_of_file(self.file)[:12]})")
                 return self.file
-            fault = "is of other code, config or data"
+            fault = _OTHER
         say(f"{self.file} {fault} and not used; training starts over")
         shutil.rmtree(self.folder)
         return None

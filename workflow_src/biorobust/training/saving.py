@@ -29,14 +29,14 @@ class Saving(Checkpoint):
     def __init__(
         self,
         resume: ResumeFolder,
-        digest: str,
+        origin: str,
         *,
         ranks: Ranks,
         interval_seconds: float,
         limit: TimeLimit,
         say: Callable[[str], None],
     ) -> None:
-        self._file, self._digest = resume.file, digest
+        self._file, self._origin = resume.file, origin
         self._ranks, self._interval, self._limit, self._say = ranks, interval_seconds, limit, say
         self._steps = 0
         self._batches = 1
@@ -147,4 +147,4 @@ class Saving(Checkpoint):
         checkpoint: dict[str, Any],
     ) -> None:
         """Name the job in its checkpoint."""
-        checkpoint["digest"] = self._digest
+        checkpoint["origin"] = self._origin

@@ -59,7 +59,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 def tidy(job: Job) -> None:
     """Remove the job's checkpoints, once its record stands."""
-    ResumeFolder(job.folder, job.digest).clear()
+    ResumeFolder(job.folder, job.origin).clear()
 
 
 def _take_over(model: ImageClassifier, path: Path, expected: str) -> None:

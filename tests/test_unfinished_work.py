@@ -1,0 +1,142 @@
+"""Work that a kill left unfinished is gone on with from what it began with, and from nothing else.
+
+The same plan gives other bytes on another machine or with other package versions: a model trained
+anew, shards written anew. What was begun with the old ones is not finished with the new.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from biorobust import environment, jobs
+from biorobust.__main__ import main
+from biorobust.attacks import parts, stage
+from biorobust.errors import UserError
+from biorobust.files import read_json, write_json
+from biorobust.provenance import run_report
+from biorobust.training.resuming import ResumeFolder
+from tiny_jobs import TinyExperiment, make_experiment, succeed
+
+DONE = "images are done already"
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> TinyExperiment:
+    experiment = make_experiment(
+        tmp_path_factory.mktemp("trained"), ids=[f"test/{number}" for number in range(40)]
+    )
+    succeed(experiment.train())
+    return experiment
+
+
+@pytest.fixture
+def trained(trained_once: TinyExperiment, tmp_path: Path) -> TinyExperiment:
+    """A trained model and forty test images."""
+    shutil.copytree(trained_once.folder, tmp_path / "trained")
+    return TinyExperiment(tmp_path / "trained", trained_once.outline)
+
+
+def made_anew(record: Path) -> None:
+    """The same plan, other bytes: what another machine makes of it."""
+    changed = read_json(record) | {"made": "anew"}
+    write_json(record, changed)
+    if run_report(record).is_file():
+        write_json(run_report(record), read_json(run_report(record)) | {"record": changed})
+
+
+def nothing(experiment: TinyExperiment, patch: pytest.MonkeyPatch) -> None:
+    """Goes on as if nothing had happened."""
+
+
+def another_model(experiment: TinyExperiment, patch: pytest.MonkeyPatch) -> None:
+    made_anew(experiment.seed_folder / "training.json")
+
+
+def other_shards(experiment: TinyExperiment, patch: pytest.MonkeyPatch) -> None:
+    for split in ("train", "test"):
+        made_anew(experiment.folder / f"shards/{split}/manifest.json")
+
+
+def other_versions(experiment: TinyExperiment, patch: pytest.MonkeyPatch) -> None:
+    found = environment.package_versions() | {"torch": "1.0"}
+    for module in (environment, jobs, parts):
+        patch.setattr(module, "package_versions", lambda: found)
+
+
+Change = Callable[[TinyExperiment, pytest.MonkeyPatch], None]
+CHANGES = [another_model, other_shards, other_versions]
+
+
+def interrupted(*_: Any, **__: Any) -> None:
+    raise UserError("interrupted")
+
+
+@pytest.mark.parametrize("change", [nothing, *CHANGES])
+def test_kept_rows(
+    trained: TinyExperiment,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    change: Change,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "_written", interrupted)
+        assert main(trained.attack("8/255")) == 1
+    assert (trained.seed_folder / "attacks/pgd/.eps-8_255.kept").stat().st_size > 0
+    change(trained, monkeypatch)
+    capfd.readouterr()
+    succeed(trained.attack("8/255"))
+    assert (f"40 of 40 {DONE}" in capfd.readouterr().out) == (change is nothing)
+
+
+@pytest.mark.parametrize("change", [nothing, *CHANGES])
+def test_rows_of_parts(
+    trained: TinyExperiment,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    change: Change,
+) -> None:
+    for part in (0, 1):
+        succeed(trained.attack_part("8/255", part, 2))
+    change(trained, monkeypatch)
+    capfd.readouterr()
+    succeed(trained.attack("8/255", attack_shards=2))
+    said = capfd.readouterr().out
+    assert (f"40 of 40 {DONE}" in said) == (change is nothing)
+    assert said.count("is not the planned one; its images are attacked here") == (
+        0 if change is nothing else 2
+    )
+
+
+@pytest.mark.parametrize("change", [nothing, *CHANGES])
+def test_rows_of_before_the_number_of_parts_was_changed(
+    trained: TinyExperiment,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    change: Change,
+) -> None:
+    succeed(trained.attack("8/255"))
+    change(trained, monkeypatch)
+    capfd.readouterr()
+    succeed(trained.attack("8/255", attack_shards=2))
+    assert (f"40 of 40 {DONE}" in capfd.readouterr().out) == (change is nothing)
+
+
+@pytest.mark.parametrize("change", [nothing, other_shards, other_versions])
+def test_checkpoints(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    change: Change,
+) -> None:
+    experiment = make_experiment(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumeFolder, "clear", interrupted)
+        assert main(experiment.train()) == 1
+    change(experiment, monkeypatch)
+    capfd.readouterr()
+    succeed(experiment.train())
+    assert ("goes on from" in capfd.readouterr().out) == (change is nothing)
+    assert list(experiment.seed_folder.glob(".*")) == []
