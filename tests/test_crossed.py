@@ -8,12 +8,16 @@ from scipy.stats import ttest_rel
 
 from biorobust.analysis.crossed import (
     Components,
+    SeedSpread,
     components,
     crossed_bootstrap,
     estimate_difference,
     estimate_share,
+    seed_spread,
 )
 from biorobust.analysis.statistics import wilson_interval
+
+UNKNOWN = SeedSpread(0.0, 0.0, 0.0)
 
 verdicts = st.integers(2, 4).flatmap(
     lambda seeds: st.lists(
@@ -34,26 +38,44 @@ def test_components_by_hand() -> None:
     assert found == pytest.approx(Components(4, 6, 6))
 
 
+def test_the_spread_of_seeds_by_hand() -> None:
+    # Of 4 images, three seeds keep 1, 2 and 3: shares 1/4, 1/2, 3/4, between them 1/16, times 4
+    # the mean square 1/4. Means of the images 1, 2/3, 1/3, 0; residuals by seed 1/4 -5/12 -1/12
+    # 1/4, then 0 1/3 -1/3 0, then -1/4 1/12 5/12 -1/4: squares 5/6 in all, over 2 x 3 degrees
+    # 5/36. So (1/4 - 5/36) / 4 = 1/36 is due to seeds, 1/16 with what they make of images. With
+    # two images kept and two lost: p = 4/8.
+    stairs = (np.arange(4) < np.array([[1], [2], [3]])) * 1.0
+    alone = np.ones((1, 4))
+    found = seed_spread([stairs, alone])
+    assert found == pytest.approx(SeedSpread((1 / 36) / (1 / 4), (1 / 16) / (1 / 4), 2.0))
+    # Two seeds that do alike add nothing but their p (1 - p) = 6/8 2/8 and a degree of freedom.
+    both = seed_spread([stairs, np.ones((2, 4))])
+    weight = 1 / 4 + 3 / 16
+    assert both.dispersion == pytest.approx(1 / 36 / weight)
+    assert both.mean_square == pytest.approx(1 / 16 / weight)
+    assert both.freedom == pytest.approx(weight**2 / (1 / 16 / 2 + 9 / 256))
+    assert seed_spread([alone, alone]) == UNKNOWN
+
+
 def test_an_estimate_by_hand() -> None:
-    # Two seeds, two images, and the two added ones (+1, -1): differences 1 0 1 -1 over 0 0 1 -1.
-    # Means of the images 1/2 0 1 -1, their mean 1/8, variance (9 + 1 + 49 + 81) / 64 / 3 = 35/48;
-    # a quarter of it 35/192. Row means 1/4 and 0: between seeds 4 (1/64 + 1/64) / 1 = 1/8, over 8
-    # values 1/64. Residuals +-3/8 once and +-1/8 thrice in each row: 2 (9 + 3) / 64 / 3 = 1/8, over
-    # 8 values 1/64. So the seeds add nothing: variance 35/192; degrees of freedom
-    # (35/192)^2 / ((35/192)^2 / 3 + (1/64)^2) = 2.9352...
-    estimate = estimate_difference(
-        np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [0.0, 0.0]]), paired=True
-    )
-    assert estimate.mean == pytest.approx(1 / 8)
-    assert estimate.variance == pytest.approx(35 / 192)
-    share = (35 / 192) ** 2
-    assert estimate.freedom == pytest.approx(share / (share / 3 + 1 / 64**2))
+    # Of 4 images the first keeps 3 and 1 by its two seeds, the second 0: means over seeds
+    # 1 1/2 1/2 0; with the two added images, 1 and -1, their mean is 1/3 and the squares from it
+    # sum to 1 + 1/4 + 1/4 + 1 + 1 - 6/9 = 17/6: variance 17/30, of the mean 17/180. Seeds add
+    # 1/10 x 1/4 / 2 for the first (p = 4/8), and 1/10 x 6/8 x 2/8 / 2 for the second (p = 2/8).
+    first = np.array([[1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    estimate = estimate_difference(first, np.zeros((2, 4)), SeedSpread(0.1, 0.2, 3.0))
+    seeds = 0.1 * (1 / 4 + 3 / 16) / 2
+    variance = 17 / 180 + seeds
+    assert estimate.mean == pytest.approx(1 / 3)
+    assert estimate.variance == pytest.approx(variance)
+    uncertain = (17 / 180) ** 2 / 5 + (2 * seeds) ** 2 / 3
+    assert estimate.freedom == pytest.approx(variance**2 / uncertain)
 
 
 def test_with_one_seed_it_is_the_paired_t_test() -> None:
     generator = np.random.default_rng(1)
     first, second = (generator.random((1, 60)) < share for share in (0.7, 0.5))
-    estimate = estimate_difference(first * 1.0, second * 1.0, paired=True)
+    estimate = estimate_difference(first * 1.0, second * 1.0, UNKNOWN)
     # The two added images are an image for each side.
     reference = ttest_rel([*first[0], 1, 0], [*second[0], 0, 1])
     interval = reference.confidence_interval()
@@ -63,7 +85,8 @@ def test_with_one_seed_it_is_the_paired_t_test() -> None:
 
 @pytest.mark.parametrize("kept", [0, 3, 50, 97, 100])
 def test_with_one_seed_a_share_is_near_wilsons(kept: int) -> None:
-    interval = estimate_share(np.arange(100)[None, :] < np.array(kept) * 1.0).interval()
+    one = (np.arange(100)[None, :] < kept) * 1.0
+    interval = estimate_share(one, seed_spread([one])).interval()
     assert interval == pytest.approx(wilson_interval(kept, 100), abs=0.02)
 
 
@@ -72,37 +95,37 @@ def test_changing_sides_changes_the_sign_alone(
     first: list[list[bool]], second: list[list[bool]]
 ) -> None:
     images = min(len(first), len(second))
-    seeds = min(len(first[0]), len(second[0]))
-    mine, theirs = table(first)[:seeds, :images], table(second)[:seeds, :images]
-    for paired in (True, False):
-        one = estimate_difference(mine, theirs, paired=paired)
-        other = estimate_difference(theirs, mine, paired=paired)
-        low, high = one.interval()
-        assert other.interval() == pytest.approx((-high, -low))
-        assert low < one.mean < high
-        assert one.p_value() == pytest.approx(other.p_value())
-        # The interval is what the test does not reject.
-        assert one.p_value(against=high) == pytest.approx(0.05)
+    mine, theirs = table(first)[:, :images], table(second)[:, :images]
+    spread = seed_spread([mine, theirs])
+    one = estimate_difference(mine, theirs, spread)
+    other = estimate_difference(theirs, mine, spread)
+    low, high = one.interval()
+    assert other.interval() == pytest.approx((-high, -low))
+    assert low < one.mean < high
+    assert one.p_value() == pytest.approx(other.p_value())
+    # The interval is what the test does not reject.
+    assert one.p_value(against=high) == pytest.approx(0.05)
 
 
 def test_a_seed_that_deviates_widens_the_interval() -> None:
     alike = (np.arange(100) < np.array([[60], [60], [60]])) * 1.0
     apart = (np.arange(100) < np.array([[40], [60], [80]])) * 1.0
-    (low, high), (lower, higher) = (
-        estimate_share(alike).interval(),
-        estimate_share(apart).interval(),
-    )
+    low, high = estimate_share(alike, seed_spread([alike])).interval()
+    lower, higher = estimate_share(apart, seed_spread([apart])).interval()
     # The three shares 40, 60 and 80 alone: t(2) = 4.303 times 20 / sqrt(3) is 49.7 points; of
     # images, something is known with more degrees of freedom.
     assert higher - lower > 2 * (high - low)
     assert (higher - lower) / 2 == pytest.approx(0.497, abs=0.08)
+    # Others that say the same of seeds make it known better: t(20) is 2.086.
+    lower, higher = estimate_share(apart, seed_spread([apart] * 10)).interval()
+    assert (higher - lower) / 2 == pytest.approx(2.086 * 0.2 / 3**0.5, abs=0.03)
 
 
 def test_all_or_nothing_still_has_an_interval() -> None:
-    low, high = estimate_share(np.zeros((3, 300))).interval()
+    none, same = np.zeros((3, 300)), np.ones((2, 300))
+    low, high = estimate_share(none, seed_spread([none])).interval()
     assert low < 0 < 0.005 < high < 0.02
-    same = np.ones((2, 300))
-    low, high = estimate_difference(same, same, paired=True).interval()
+    low, high = estimate_difference(same, same, seed_spread([same])).interval()
     assert low == pytest.approx(-high)
     assert 0.005 < high < 0.02
 
@@ -111,9 +134,8 @@ def test_more_seeds_of_one_model_than_of_the_other() -> None:
     generator = np.random.default_rng(2)
     first = (generator.random((4, 200)) < 0.8) * 1.0
     second = (generator.random((1, 200)) < 0.5) * 1.0
-    low, high = estimate_difference(first, second, paired=False).interval()
-    assert low < first.mean() - second.mean() < high
-    assert low > 0
+    low, high = estimate_difference(first, second, seed_spread([first, second])).interval()
+    assert 0 < low < first.mean() - second.mean() < high
 
 
 def drawn(
@@ -142,7 +164,8 @@ def test_the_interval_covers_what_it_says_in_simulations(seeds: int, sway: float
     truth = np.subtract(*np.mean(many, axis=0))
     covered = 0
     for _ in range(200):
-        low, high = estimate_difference(*drawn(generator, seeds, 150, sway), paired=True).interval()
+        first, second = models = drawn(generator, seeds, 150, sway)
+        low, high = estimate_difference(first, second, seed_spread(models)).interval()
         covered += low <= truth <= high
     # 95 of 100; three standard deviations of 200 draws are 4.6 points.
     assert covered / 200 > 0.9
@@ -152,10 +175,10 @@ def test_the_bootstrap_promises_too_much_where_two_seeds_differ() -> None:
     generator = np.random.default_rng(4)
     bootstrap = crossed = 0
     for _ in range(150):
-        first, second = drawn(generator, 2, 100, 1.5, better=0.0)
+        first, second = models = drawn(generator, 2, 100, 1.5, better=0.0)
         low, high = crossed_bootstrap(first - second, draws=300)
         bootstrap += low <= 0 <= high
-        low, high = estimate_difference(first, second, paired=True).interval()
+        low, high = estimate_difference(first, second, seed_spread(models)).interval()
         crossed += low <= 0 <= high
     assert bootstrap / 150 < 0.8
     assert crossed / 150 > 0.88
@@ -168,7 +191,7 @@ def test_the_bootstrap_agrees_where_many_seeds_are_alike() -> None:
     share = kept.mean()
     reach = 1.96 * np.sqrt(share * (1 - share) / 400)
     assert crossed_bootstrap(kept) == pytest.approx((share - reach, share + reach), abs=0.006)
-    assert estimate_share(kept).interval() == pytest.approx(
+    assert estimate_share(kept, seed_spread([kept])).interval() == pytest.approx(
         (share - reach, share + reach), abs=0.006
     )
 

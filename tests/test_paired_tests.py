@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biorobust.analysis.crossed import Components, estimate_difference
+from biorobust.analysis.crossed import Components, Estimate
 from biorobust.analysis.power import crossed_power, images_needed, mcnemar_power, seeds_needed
 from biorobust.analysis.statistics import holm, mcnemar, odds_ratio
 
@@ -118,18 +118,22 @@ def test_the_seeds_needed_are_enough_in_simulations_and_fewer_are_not() -> None:
 
     def told(count: int) -> float:
         found = 0
-        for _ in range(400):
-            values = (
-                difference
-                + generator.normal(0, spread.image**0.5, images)
-                + generator.normal(0, spread.seed**0.5, (count, 1))
-                + generator.normal(0, spread.residual**0.5, (count, images))
-            )
-            estimate = estimate_difference(values, np.zeros_like(values), paired=True)
+        for _ in range(500):
+            of_seeds = generator.normal(0, (spread.seed / 2) ** 0.5, (2, count))
+            own = generator.normal(0, (spread.residual / 2 / images) ** 0.5, (2, count))
+            of_images = generator.normal(0, (spread.image / images) ** 0.5)
+            first, second = of_seeds + own
+            # The mean squares that an analysis of variance would find.
+            square = (first.var(ddof=1) + second.var(ddof=1)) / count
+            alone = (spread.image + spread.residual / count) / images
+            variance = alone + max(0.0, square - spread.residual / images / count)
+            uncertain = alone**2 / (images - 1) + square**2 / (2 * (count - 1))
+            mean = difference + of_images + first.mean() - second.mean()
+            estimate = Estimate(mean, variance, max(1.0, variance**2 / uncertain))
             found += estimate.p_value() < 0.05 and estimate.mean > 0
-        return found / 400
+        return found / 500
 
-    # Two standard deviations of 400 draws are 4 points; degrees of freedom are estimates, too.
+    # Two standard deviations of 500 draws are 4 points; degrees of freedom are estimates, too.
     assert told(seeds) == pytest.approx(0.8, abs=0.07)
     assert told(2) < 0.6
 

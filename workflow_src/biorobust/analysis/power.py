@@ -54,13 +54,15 @@ def images_needed(difference: float, discordant: float, power: float = 0.8) -> i
 def crossed_power(difference: float, spread: Components, seeds: int, images: int) -> float:
     """How likely the 5 % test over seeds and images (see `crossed`) is to find a true difference.
 
-    `spread` holds the variances of the per-image difference of two models. `seeds` pairs, at least
-    two, share `images` test images. The expected mean squares stand for those of one experiment.
+    Two models with `seeds` each, at least two, share `images` test images. `spread` holds the
+    variances of the difference between a seed of one and a seed of the other, image by image.
+    Expected mean squares stand for those of one experiment; other models, from which one could
+    learn how seeds vary, there are none.
     """
     of_images = (spread.image + spread.residual / seeds) / images
     of_seeds = (spread.seed + spread.residual / images) / seeds
     variance = of_images + spread.seed / seeds
-    freedom = variance**2 / (of_images**2 / (images - 1) + of_seeds**2 / (seeds - 1))
+    freedom = variance**2 / (of_images**2 / (images - 1) + of_seeds**2 / (2 * (seeds - 1)))
     freedom = max(1.0, freedom)
     return float(nct.sf(t.ppf(0.975, freedom), freedom, difference / sqrt(variance)))
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 import pandas as pd
 
-from biorobust.analysis.crossed import estimate_share
+from biorobust.analysis.crossed import SeedSpread, estimate_share, seed_spread
 from biorobust.analysis.statistics import mean_and_deviation, wilson_interval
-from biorobust.analysis.verdicts import Booleans, per_image
+from biorobust.analysis.verdicts import Booleans, Verdicts, per_image
 from biorobust.errors import UserError
 from biorobust.files import read_json
 from biorobust.planning import AttackJob, attack_jobs
@@ -128,7 +128,7 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
       sampling of the test images and not that of seeds, which `std` shows: the seeds share one
       test set, so that pooling seeds x N images would make the interval too narrow;
     - both_low, both_high: the 95 % interval over images and seeds together (see `crossed`); NaN
-      with fewer than two seeds.
+      where no model has two seeds.
 
     Raises UserError where there are no rows, where two jobs were not given the same images, or
     where the clean predictions of one (model, seed) differ between two jobs.
@@ -136,6 +136,7 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     check_agreement(rows)
     images = int(rows["image"].nunique())
     verdicts = per_image(rows)
+    spreads = seed_spreads(verdicts, grid)
     lines: list[dict[str, Any]] = []
     for model in grid["models"]:
         for attack in filter(budgets, grid["attacks"]):
@@ -157,10 +158,20 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
                         "missing": len(model["seeds"]) - len(correct),
                         "correct": correct,
                         **_error_bars(correct, images),
-                        **_over_both(kept),
+                        **_over_both(kept, spreads[job]),
                     }
                 )
     return pd.DataFrame(lines)
+
+
+def seed_spreads(verdicts: Verdicts, grid: Grid) -> dict[tuple[str, str] | None, SeedSpread]:
+    """How seeds vary, by (attack, epsilon's text), or None for clean images."""
+    jobs = [(attack["name"], text) for attack in grid["attacks"] for text in budgets(attack)]
+    found: dict[tuple[str, str] | None, SeedSpread] = {}
+    for job in (None, *jobs):
+        models = (verdicts.of(model["name"], model["seeds"], job) for model in grid["models"])
+        found[job] = seed_spread(np.array(list(kept.values()), float) for kept in models if kept)
+    return found
 
 
 def check_agreement(rows: pd.DataFrame) -> None:
@@ -208,9 +219,9 @@ def _error_bars(correct: tuple[int, ...], images: int) -> dict[str, float]:
     return {"mean": mean, "std": deviation, "low": low, "high": high}
 
 
-def _over_both(kept: list[Booleans]) -> dict[str, float]:
-    if len(kept) < 2:
+def _over_both(kept: list[Booleans], spread: SeedSpread) -> dict[str, float]:
+    if not kept or not spread.freedom:
         return {"both_low": nan, "both_high": nan}
-    low, high = estimate_share(np.array(kept, dtype=np.float64)).interval()
+    low, high = estimate_share(np.array(kept, dtype=np.float64), spread).interval()
     # A share of images is none below 0 or above 1.
     return {"both_low": max(0.0, low), "both_high": min(1.0, high)}
