@@ -11,7 +11,7 @@ from biorobust.errors import UserError
 from example_config import CONFIG, at, config_with
 
 SECTIONS = {
-    "": "attacks, data, execution, models, name, seeds, smoke, training",
+    "": "attacks, claims, data, execution, models, name, seeds, smoke, training",
     "data": "image_size, on_corrupt, path, resize, source, test_limit, train_limit",
     "training": "augment, batch_size, epochs, learning_rate, learning_rate_steps",
     "models.0": "backbone, batch_norm_momentum, kind, name, published, stem_width, weights, width",

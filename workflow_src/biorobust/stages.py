@@ -34,6 +34,8 @@ TABLES = {
     "robustness": "biorobust.analysis.robustness_table",
     "trade_off": "biorobust.analysis.trade_off_table",
     "published": "biorobust.analysis.published_table",
+    "differences": "biorobust.analysis.differences_table",
+    "claims": "biorobust.analysis.claims_table",
 }
 FIGURES = {
     "accuracy_curve": Figure("biorobust.analysis.accuracy_curve"),

@@ -65,6 +65,7 @@ def compare(verdicts: Verdicts, grid: Grid, comparisons: Iterable[Comparison]) -
     - first_share, second_share: means over seeds; difference: the first's less the second's;
     - low, high: its 95 % interval over images and seeds, or over images alone where no model of
       the experiment has two seeds;
+    - centre, variance, freedom: the estimate of the difference from which they are;
     - only_first, only_second: images that only one keeps, a tuple over the seeds that both have;
       odds_ratio: of their sums;
     - mcnemar, mcnemar_holm: exact p-values over the same seeds, the latter corrected over all
@@ -119,6 +120,7 @@ def kept_seeds(
 
 _NUMBERS = [
     *("first_share", "second_share", "difference", "low", "high", "odds_ratio", "p"),
+    *("centre", "variance", "freedom"),
     *("bootstrap_low", "bootstrap_high", "image_variance", "seed_variance", "residual_variance"),
 ]
 _NOTHING: dict[str, Any] = {
@@ -148,6 +150,9 @@ def _measured(first: Kept, second: Kept, spread: SeedSpread) -> dict[str, Any]:
         # Two shares differ by no more than 1.
         "low": max(-1.0, low),
         "high": min(1.0, high),
+        "centre": estimate.mean,
+        "variance": estimate.variance,
+        "freedom": estimate.freedom,
         "p": estimate.p_value(),
     }
     shared = [seed for seed in first if seed in second]

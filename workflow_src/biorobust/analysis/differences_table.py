@@ -64,7 +64,8 @@ def render(lines: pd.DataFrame) -> dict[str, str]:
     several sizes need. The LaTeX needs the package booktabs.
     """
     parts: list[tuple[str, list[str], Body]] = []
-    for attack, group in lines.groupby("attack", sort=False):
+    for attack in map(str, lines["attack"].unique()):
+        group = lines[lines["attack"] == attack]
         shown = [line for line in group.to_dict("records") if not _empty(line)]
         body = {_name(line): _cells(line) for line in shown}
         if body:

@@ -5,6 +5,7 @@ from typing import Any
 
 from biorobust.attacks.kinds import ATTACKS
 from biorobust.code_digest import code_digest
+from biorobust.config.claims import planned_claim
 from biorobust.config.experiment import Experiment
 from biorobust.config.published import published_comparison
 from biorobust.config.values import as_number
@@ -31,10 +32,12 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     if missing:
         raise UserError("\n".join(missing))
     comparison = published_comparison(experiment)
-    # Without a published model there is nothing to set beside.
-    tables = [name for name in TABLES if name != "published" or comparison["models"]]
     models = [_model(experiment, entry) for entry in experiment.models]
     attacks = [_attack(entry) for entry in experiment.attacks]
+    tables = _tables(experiment, attacks)
+    if not comparison["models"]:
+        # There is nothing to set beside.
+        del tables["published"]
     return {
         "experiment": experiment.name,
         "shard": {
@@ -45,9 +48,7 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         "models": models,
         "attacks": attacks,
         "collect": {"code": code_digest(STAGES["collect"])},
-        "tables": {
-            name: {"code": code_digest(TABLES[name]), "inputs": ["results"]} for name in tables
-        },
+        "tables": tables,
         "figures": {
             name: planned
             for name, figure in FIGURES.items()
@@ -128,6 +129,28 @@ def _epsilons(entry: Any) -> list[dict[str, Any]]:
         return [{"text": MINIMAL, "value": None}]
     texts = sorted(entry.epsilons, key=as_number)
     return [{"text": text, "value": as_number(text)} for text in texts]
+
+
+def _tables(experiment: Experiment, attacks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What each table's plan is made from; without claims there is no table of them."""
+    tables: dict[str, dict[str, Any]] = {
+        name: {"code": code_digest(module), "inputs": ["results"]}
+        for name, module in TABLES.items()
+    }
+    epsilons = {
+        attack["name"]: [epsilon["text"] for epsilon in attack["epsilons"]]
+        for attack in attacks
+        if attack["epsilons"][0]["text"] != MINIMAL
+    }
+    claims = [planned_claim(claim, epsilons) for claim in experiment.claims]
+    compared = [comparison for claim in claims for comparison in claim["comparisons"]]
+    tables["claims"]["config"], tables["differences"]["config"] = claims, compared
+    if not claims:
+        del tables["claims"]
+        if len(experiment.models) == 1:
+            # There is nothing to compare.
+            del tables["differences"]
+    return tables
 
 
 def _figure(
