@@ -70,7 +70,7 @@ def test_a_slip_is_told_what_was_meant(place: str, meant: str) -> None:
 def test_a_key_that_is_not_text_is_unknown(text: str) -> None:
     ((key, _),) = (extra := yaml.safe_load(text)).items()
     (line,) = mistakes(yaml.safe_load(CONFIG) | extra)
-    assert line.startswith(f"{key}: unknown key; allowed: attacks, data, ")
+    assert line.startswith(f"{key}: unknown key; allowed: attacks, claims, data, ")
 
 
 @pytest.mark.parametrize(

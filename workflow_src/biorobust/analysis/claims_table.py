@@ -87,9 +87,9 @@ def describe(lines: pd.DataFrame, claims: Claims) -> Iterator[str]:
         source = f" ({claim['source']})" if claim["source"] else ""
         meant = ""
         if claim["direction"] != HIGHER:
-            side = "no more than" if claim["direction"] == NOT_LOWER else "either way within"
-            meant = f" Taken to mean: {side} {claim['margin']:g} points"
-            meant += " lower." if claim["direction"] == NOT_LOWER else "."
+            unit = "point" if claim["margin"] == 1 else "points"
+            side = "lower by at most" if claim["direction"] == NOT_LOWER else "no further off than"
+            meant = f" Taken to mean: {side} {claim['margin']:g} {unit}."
         text = claim["text"].rstrip(".")
         yield f"{claim['name']}: {text}{source}.{meant}"
 

@@ -46,7 +46,7 @@ def write_differences(directory: Path, output: Path, wanted: list[Comparison]) -
     """
     results = read_results(directory)
     check_agreement(results.rows)
-    comparisons = wanted or against_the_first(results.grid)
+    comparisons = _each_way_once(wanted) or against_the_first(results.grid)
     lines = compare(per_image(results.rows), results.grid, comparisons)
     paths = []
     for ending, text in render(lines).items():
@@ -135,6 +135,16 @@ def _planning(lines: pd.DataFrame) -> Iterator[str]:
         "images vary as they do here (medians). None: no number of seeds is enough, since the "
         "images are too few."
     )
+
+
+def _each_way_once(wanted: list[Comparison]) -> list[Comparison]:
+    """Without those that are there already with the models changed round."""
+    kept: dict[Comparison, None] = {}
+    for comparison in wanted:
+        first, second = comparison[:2]
+        if comparison._replace(first=second, second=first) not in kept:
+            kept[comparison] = None
+    return list(kept)
 
 
 def _empty(line: Line) -> bool:
