@@ -74,12 +74,12 @@ def render(lines: pd.DataFrame) -> dict[str, str]:
     if needed := _needed(lines):
         header = ["difference (points)", "images, one seed each", "seeds, these images"]
         parts.append(("differences-needed", header, needed))
-    caption = list(describe(lines))
-    # LaTeX moves each table where it likes; elsewhere one caption stands below them all.
-    captioned = list(zip(parts, [*[[]] * (len(parts) - 1), caption], strict=True))
     if not parts:
         nothing = "No image tells any of the compared models apart.\n"
         return {"csv": _csv(lines), "md": nothing, "tex": f"% {nothing}", "txt": nothing}
+    caption = list(describe(lines))
+    # LaTeX moves each table where it likes; elsewhere one caption stands below them all.
+    captioned = list(zip(parts, [*[[]] * (len(parts) - 1), caption], strict=True))
     return {
         "csv": _csv(lines),
         "md": "\n".join(as_markdown(header, body, below) for (_, header, body), below in captioned),
