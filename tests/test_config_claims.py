@@ -1,17 +1,24 @@
 """Claims in a config: what is accepted, how mistakes are told, what an edit makes stale."""
 
+import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from biorobust import planning
+from biorobust.analysis import claims_table, differences_table
 from biorobust.config.experiment import Experiment
 from biorobust.config.outline import make_outline
 from biorobust.config.reading import overlaid, read_experiment
 from biorobust.errors import UserError
+from biorobust.files import canonical_json
+from biorobust.jobs import Job
 from example_config import CONFIG
+from small_results import counted_job, make_grid, write_results
 from tiny_jobs import tiny_config
 
 ROOT = Path(__file__).parent.parent
@@ -121,6 +128,35 @@ def test_a_claim_makes_only_its_tables_stale(tmp_path: Path) -> None:
     # Other words are not another comparison.
     reworded = digests(outline(tmp_path, claims=[claim | {"text": "thus", "source": "me"}]))
     assert {path for path in one if one[path] != reworded[path]} == {"tables/claims.json"}
+
+
+@pytest.mark.parametrize(
+    ("table", "module"), [("claims", claims_table), ("differences", differences_table)]
+)
+def test_the_planned_job_writes_what_was_claimed(
+    tmp_path: Path, table: str, module: ModuleType
+) -> None:
+    claim = {"name": "c", "text": "so", "better": "third", "worse": ["plain", "eye"], "at": "clean"}
+    made = outline(tmp_path, claims=[claim])
+    models = {"plain": [0, 1], "eye": [0, 1], "third": [0, 1]}
+    rows = [
+        counted_job(model, seed, "pgd", "0.05", right, 0)
+        for right, model in enumerate(models, start=6)
+        for seed in (0, 1)
+    ]
+    folder = write_results(tmp_path / "r", pd.concat(rows), make_grid(models, {"pgd": ["0.05"]}))
+    job = Job(
+        plan=json.loads(canonical_json(planning.report_plan(made, "tables", table))),
+        execution={},
+        inputs={"results": folder / "results.json"},
+        records={"tables": folder / "tables" / f"{table}.json"},
+        say=print,
+    )
+    result = module.run(job, {})
+    assert set(result.outputs["tables"]) == {f"{table}.{e}" for e in ("csv", "md", "tex", "txt")}
+    found = pd.read_csv(folder / "tables" / f"{table}.csv")
+    assert list(found["second"]) == ["plain", "eye"]
+    assert list(found["difference"]) == pytest.approx([0.2, 0.1])
 
 
 def test_one_model_has_nothing_to_differ_from(tmp_path: Path) -> None:

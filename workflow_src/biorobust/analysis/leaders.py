@@ -1,6 +1,6 @@
 """The best model of each column of a table, and those that the data do not tell from it."""
 
-from biorobust.analysis.differences import Comparison, compare, kept_seeds
+from biorobust.analysis.differences import ACCURACY, Comparison, compare, kept_seeds
 from biorobust.analysis.summary import CLEAN, Grid, budgets
 from biorobust.analysis.verdicts import Verdicts
 
@@ -17,7 +17,7 @@ def leaders(verdicts: Verdicts, grid: Grid, attack: str) -> dict[str, set[str]]:
         condition = ("" if text == CLEAN else attack, text)
         means = {}
         for model in grid["models"]:
-            seeds = kept_seeds(verdicts, model["name"], model["seeds"], *condition, "accuracy")
+            seeds = kept_seeds(verdicts, model["name"], model["seeds"], *condition, ACCURACY)
             if seeds:
                 means[model["name"]] = sum(kept.mean() for kept in seeds.values()) / len(seeds)
         best = max(means, key=means.__getitem__, default="")
