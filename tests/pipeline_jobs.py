@@ -1,6 +1,7 @@
 """The jobs of the smallest experiment, as `planned` names them, by what makes them stale."""
 
 ACCURACIES = {"table_adversarial_accuracy", "figure_accuracy_curve", "figure_accuracy_bars"}
+ACCURACIES |= {"table_differences"}
 SIZES = {"table_robustness", "figure_survival"}
 TRADE_OFF = {"table_trade_off"}
 # Made from every other record, so it comes with any job.

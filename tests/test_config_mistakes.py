@@ -11,7 +11,7 @@ from biorobust.errors import UserError
 from example_config import CONFIG, at, config_with
 
 SECTIONS = {
-    "": "attacks, data, execution, models, name, seeds, smoke, training",
+    "": "attacks, claims, data, execution, models, name, seeds, smoke, training",
     "data": "image_size, on_corrupt, on_duplicates, path, resize, source, test_limit, train_limit",
     "training": "augment, batch_size, epochs, learning_rate, learning_rate_steps",
     "models.0": "backbone, batch_norm_momentum, kind, name, published, stem_width, weights, width",
@@ -70,7 +70,7 @@ def test_a_slip_is_told_what_was_meant(place: str, meant: str) -> None:
 def test_a_key_that_is_not_text_is_unknown(text: str) -> None:
     ((key, _),) = (extra := yaml.safe_load(text)).items()
     (line,) = mistakes(yaml.safe_load(CONFIG) | extra)
-    assert line.startswith(f"{key}: unknown key; allowed: attacks, data, ")
+    assert line.startswith(f"{key}: unknown key; allowed: attacks, claims, data, ")
 
 
 @pytest.mark.parametrize(

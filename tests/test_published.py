@@ -147,3 +147,11 @@ def test_every_form_holds_the_published_number_its_verdict_and_ours(tmp_path: Pa
 def test_nothing_to_set_beside_is_said(tmp_path: Path) -> None:
     paths = written(made_up(tmp_path), attack={**EXACT, "norm": "l2"})
     assert paths[3].read_text() == "No attack of this experiment has the norm of a published one.\n"
+
+
+def test_a_line_that_repeats_the_release_is_marked_with_why(tmp_path: Path) -> None:
+    coarse = {**STANDARD, "published": "imagenet10-coarse"}
+    text = written(made_up(tmp_path), coarse)[3].read_text(encoding="utf-8")
+    rows = [line.split("  ")[0] for line in text.split("\n") if line.startswith("plain, ")]
+    assert [row for row in rows if row.endswith("!")] == ["plain, Table 1!"]
+    assert "plain, Table 1!: wherever the released accuracies" in " ".join(text.split())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biorobust.analysis.published_marks import can_be_counted, marks, repeats_release
+from biorobust.analysis.published_marks import can_be_counted, marks, repeated_release
 from biorobust.analysis.published_values import DATA_SETS, MODELS, RELEASED
 
 
@@ -59,12 +59,14 @@ def test_the_impossible_values_are_the_two_of_table_1():
     ]
 
 
-def test_the_clean_accuracies_that_contradict_each_other_are_the_standard_models():
+def test_the_clean_accuracies_that_are_contradicted():
     contradicted = {place: mark.why for place, mark in all_marks() if mark.word == "contradicted"}
     same = "beside the same adversarial accuracies"
     assert contradicted == {
         ("standard", "Table 1", "linf", "clean"): f"Table 2 prints 88.2 {same}",
         ("standard", "Table 2", "linf", "clean"): f"Table 1 prints 89.2 {same}",
+        # 87.8, while the coarse model's 91.2 is the release's as well.
+        ("cortical", "Table 1", "linf", "clean"): f"the release has 88.6 {same} (above 0)",
     }
 
 
@@ -85,6 +87,6 @@ def test_two_rows_of_table_1_are_the_release_again():
         (key, row.source)
         for key, model in MODELS.items()
         for row in model.rows
-        if repeats_release(model, row)
+        if repeated_release(model, row)
     ]
     assert again == [("imagenet10-coarse", "Table 1"), ("imagenet10-cortical", "Table 1")]

@@ -35,6 +35,8 @@ TABLES = {
     "trade_off": "biorobust.analysis.trade_off_table",
     "published": "biorobust.analysis.published_table",
     "data": "biorobust.analysis.data_table",
+    "differences": "biorobust.analysis.differences_table",
+    "claims": "biorobust.analysis.claims_table",
     "costs": "biorobust.analysis.costs_table",
 }
 FIGURES = {

@@ -11,7 +11,7 @@ from biorobust.analysis.published_marks import (
     Mark,
     half_a_digit,
     marks,
-    repeats_release,
+    repeated_release,
 )
 from biorobust.analysis.published_values import DATA_SETS, MODELS, Attack, Row
 from biorobust.analysis.statistics import prediction_interval
@@ -95,7 +95,7 @@ def compare(summary: pd.DataFrame, comparison: dict[str, Any]) -> pd.DataFrame:
                         "mark": mark.word,
                         "mark_why": mark.why,
                         "unlike": "; ".join(unlike),
-                        "repeats_release": repeats_release(published, row),
+                        "repeats_release": repeated_release(published, row) is not None,
                     }
                 )
     return pd.DataFrame(lines, columns=COLUMNS)

@@ -40,12 +40,15 @@ def marks(model: Model, row: Row, images: int) -> dict[str, Mark]:
     - "too high": more images survive an RMS ball than the L-inf ball of the same size that
       lies inside it, under as many steps: the smaller ball's perturbations were not found;
     - "contradicted": another table of the thesis has the same adversarial accuracies, as far
-      as they are possible, beside another clean one.
+      as they are possible, beside another clean one; or the line repeats the release's, beside
+      another clean one.
     """
     found = {}
+    same = "beside the same adversarial accuracies"
     if other := _contradiction(model, row, images):
-        why = f"{other.source} prints {other.clean} beside the same adversarial accuracies"
-        found[CLEAN] = Mark(CONTRADICTED, why)
+        found[CLEAN] = Mark(CONTRADICTED, f"{other.source} prints {other.clean} {same}")
+    elif (again := repeated_release(model, row)) and again.clean != row.clean:
+        found[CLEAN] = Mark(CONTRADICTED, f"the release has {again.clean} {same} (above 0)")
     inside = _inside(model, row)
     for place, printed in _numbers(row).items():
         if not can_be_counted(printed, images):
@@ -63,22 +66,21 @@ def marks(model: Model, row: Row, images: int) -> dict[str, Mark]:
     return found
 
 
-def repeats_release(model: Model, row: Row) -> bool:
-    """Whether a line has the release's adversarial accuracies, wherever those are above 0.
+def repeated_release(model: Model, row: Row) -> Row | None:
+    """The released line whose adversarial accuracies a line has, wherever those are above 0.
 
     Such a line is hardly a measurement of its own.
     """
-    return any(
-        row.source != RELEASED == other.source
-        and other.attack == row.attack
-        and bool(row.adversarial)
-        and all(
-            Decimal(printed) == Decimal(row.adversarial[epsilon])
-            for epsilon, printed in other.adversarial.items()
-            if Decimal(printed) > 0
-        )
-        for other in model.rows
-    )
+    for other in model.rows:
+        if row.source != RELEASED == other.source and other.attack == row.attack:
+            above = {e: printed for e, printed in other.adversarial.items() if Decimal(printed) > 0}
+            mine = {e: row.adversarial.get(e) for e in above}
+            if row.adversarial and all(
+                printed is not None and Decimal(printed) == Decimal(above[epsilon])
+                for epsilon, printed in mine.items()
+            ):
+                return other
+    return None
 
 
 def _numbers(row: Row) -> dict[str, str]:

@@ -104,7 +104,7 @@ def _faults(lines: pd.DataFrame) -> Iterator[str]:
     again = lines[lines["repeats_release"]]
     for model, source in dict.fromkeys(zip(again["model"], again["source"], strict=True)):
         yield (
-            f"{model}, {source}: wherever the released accuracies under this attack are above 0, "
+            f"{model}, {source}!: wherever the released accuracies under this attack are above 0, "
             "these are the same numbers, so that the line is hardly a measurement of its own."
         )
 
@@ -124,7 +124,8 @@ def _body(lines: pd.DataFrame, places: list[str]) -> Body:
             several = group.loc[group["source"] == source, _SOURCE].drop_duplicates()
             how = f", {steps} steps of ε/{1 / float(str(step)):.3g}" if len(several) > 1 else ""
             row = [_published(by_place[place]) if place in by_place else [""] for place in places]
-            body[f"{model}, {source}{how}"] = row
+            again = "!" if of_source["repeats_release"].any() else ""
+            body[f"{model}, {source}{how}{again}"] = row
         by_place = {line["epsilon_text"]: line for line in group.to_dict("records")}
         row = [_measured(by_place[place]) if place in by_place else [""] for place in places]
         body[f"{model}, here"] = row

@@ -1,7 +1,7 @@
-"""The two error bars of every reported accuracy: over test images and over seeds."""
+"""Error bars over test images and over seeds, and tests of whether two models differ."""
 
 from collections.abc import Sequence
-from math import ceil, floor, nan, sqrt
+from math import ceil, floor, inf, nan, sqrt
 from statistics import fmean, stdev
 
 from scipy.stats import binomtest, t
@@ -48,3 +48,38 @@ def prediction_interval(values: Sequence[float], confidence: float = 0.95) -> tu
     quantile = float(t.ppf((1 + confidence) / 2, len(values) - 1))
     reach = quantile * deviation * sqrt(1 + 1 / len(values))
     return mean - reach, mean + reach
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """McNemar's exact test of two models on the same images; the two-sided p-value.
+
+    Of the images that one of them keeps and the other does not, as many should be the first's as
+    the second's if the models are equally good (McNemar 1947; exact: a binomial test with one
+    half). Images on which they agree say nothing. 1 without an image on which they differ.
+    """
+    differing = only_first + only_second
+    return float(binomtest(only_first, differing, 0.5).pvalue) if differing else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction for several tests (Holm 1979, Scandinavian Journal of Statistics 6).
+
+    Rejecting whatever is below 5 % afterwards rejects a true hypothesis, be it a single one of
+    them all, in at most 5 % of cases. In the order of `p_values`; each at most 1.
+    """
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected
+
+
+def odds_ratio(only_first: float, only_second: float) -> float:
+    """How many times as many images only the first keeps as only the second does.
+
+    The matched pairs' odds ratio. Infinite where the second has none, NaN where neither has one.
+    """
+    if not only_second:
+        return inf if only_first else nan
+    return only_first / only_second

@@ -4,9 +4,12 @@ from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
+import numpy as np
 import pandas as pd
 
+from biorobust.analysis.crossed import SeedSpread, estimate_share, seed_spread
 from biorobust.analysis.statistics import mean_and_deviation, wilson_interval
+from biorobust.analysis.verdicts import Booleans, Verdicts, per_image
 from biorobust.errors import UserError
 from biorobust.files import read_json
 from biorobust.planning import AttackJob, attack_jobs
@@ -123,35 +126,25 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
       NaN where there is no seed, std also where there is one;
     - low, high: Wilson's 95 % interval for N images with the mean count correct. It covers the
       sampling of the test images and not that of seeds, which `std` shows: the seeds share one
-      test set, so that pooling seeds x N images would make the interval too narrow.
+      test set, so that pooling seeds x N images would make the interval too narrow;
+    - both_low, both_high: the 95 % interval over images and seeds together (see `crossed`); NaN
+      where no model has two seeds.
 
     Raises UserError where there are no rows, where two jobs were not given the same images, or
     where the clean predictions of one (model, seed) differ between two jobs.
     """
     check_agreement(rows)
     images = int(rows["image"].nunique())
-    survives = rows["clean_prediction"] == rows["label"]
-    counted = rows[_JOB].assign(clean=survives, robust=survives & ~rows["broken"].astype(bool))
-    counts = counted.groupby(_JOB, sort=False).sum().reset_index()
-    clean: dict[tuple[str, int], int] = {}
-    robust: dict[AttackJob, int] = {}
-    for *key, clean_count, robust_count in counts.itertuples(index=False, name=None):
-        job = AttackJob._make(key)
-        # The jobs of a seed agree on the clean predictions, so that any of them speaks for all.
-        clean[job.model, job.seed] = clean_count
-        robust[job] = robust_count
+    verdicts = per_image(rows)
+    spreads = seed_spreads(verdicts, grid)
     lines: list[dict[str, Any]] = []
     for model in grid["models"]:
         for attack in filter(budgets, grid["attacks"]):
             descending = sorted(budgets(attack).items(), key=lambda epsilon: -epsilon[1])
             for text, value in [(CLEAN, 0.0), *descending]:
-                found = (
-                    clean.get((model["name"], seed))
-                    if text == CLEAN
-                    else robust.get(AttackJob(model["name"], seed, attack["name"], text))
-                    for seed in model["seeds"]
-                )
-                correct = tuple(count for count in found if count is not None)
+                job = None if text == CLEAN else (attack["name"], text)
+                kept = list(verdicts.of(model["name"], model["seeds"], job).values())
+                correct = tuple(int(image.sum()) for image in kept)
                 lines.append(
                     {
                         "model": model["name"],
@@ -165,9 +158,20 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
                         "missing": len(model["seeds"]) - len(correct),
                         "correct": correct,
                         **_error_bars(correct, images),
+                        **_over_both(kept, spreads[job]),
                     }
                 )
     return pd.DataFrame(lines)
+
+
+def seed_spreads(verdicts: Verdicts, grid: Grid) -> dict[tuple[str, str] | None, SeedSpread]:
+    """How seeds vary, by (attack, epsilon's text), or None for clean images."""
+    jobs = [(attack["name"], text) for attack in grid["attacks"] for text in budgets(attack)]
+    found: dict[tuple[str, str] | None, SeedSpread] = {}
+    for job in (None, *jobs):
+        models = (verdicts.of(model["name"], model["seeds"], job) for model in grid["models"])
+        found[job] = seed_spread(np.array(list(kept.values()), float) for kept in models if kept)
+    return found
 
 
 def check_agreement(rows: pd.DataFrame) -> None:
@@ -213,3 +217,11 @@ def _error_bars(correct: tuple[int, ...], images: int) -> dict[str, float]:
     mean, deviation = mean_and_deviation([count / images for count in correct])
     low, high = wilson_interval(sum(correct) / len(correct), images)
     return {"mean": mean, "std": deviation, "low": low, "high": high}
+
+
+def _over_both(kept: list[Booleans], spread: SeedSpread) -> dict[str, float]:
+    if not kept or not spread.freedom:
+        return {"both_low": nan, "both_high": nan}
+    low, high = estimate_share(np.array(kept, dtype=np.float64), spread).interval()
+    # A share of images is none below 0 or above 1.
+    return {"both_low": max(0.0, low), "both_high": min(1.0, high)}

@@ -1,7 +1,8 @@
 """A table as Markdown, LaTeX and plain text, any name and symbol printed literally.
 
 A table is a header, a body and a caption of several sentences. The body holds, under the name
-that begins a row, the row's other cells, each a list of the lines that stand in it.
+that begins a row, the row's other cells, each a list of the lines that stand in it; the first of
+them may be a `Strong` one.
 """
 
 import unicodedata
@@ -11,6 +12,11 @@ from textwrap import wrap
 NORM_NAMES = {"linf": "L∞", "l2": "L2", "rms": "root-mean-square"}
 
 Body = dict[str, list[list[str]]]
+
+
+class Strong(str):
+    """The line of a cell that stands out: bold, or with a star before it where nothing is bold."""
+
 
 _TEXT_WIDTH = 100
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
@@ -42,7 +48,8 @@ def as_markdown(header: list[str], body: Body, caption: list[str]) -> str:
         return "| " + " | ".join(cells) + " |"
 
     def joined(cell: list[str]) -> str:
-        return f"{cell[0]} ({', '.join(cell[1:])})" if cell[1:] else cell[0]
+        first = f"**{cell[0]}**" if isinstance(cell[0], Strong) else cell[0]
+        return f"{first} ({', '.join(cell[1:])})" if cell[1:] else first
 
     lines = [row(map(escape_markdown, header)), row(["---", *["---:"] * (len(header) - 1)])]
     for name, cells in body.items():
@@ -61,6 +68,10 @@ def as_latex(header: list[str], body: Body, caption: list[str], label: str) -> s
     def row(cells: Iterable[str]) -> str:
         return " & ".join(cells) + r" \\"
 
+    def set_line(text: str) -> str:
+        escaped = escape_latex(text)
+        return rf"\textbf{{{escaped}}}" if isinstance(text, Strong) else escaped
+
     label = "".join(c if c.isascii() and c.isalnum() else "-" for c in label)
     lines = [
         "% needs \\usepackage{booktabs}",
@@ -77,7 +88,7 @@ def as_latex(header: list[str], body: Body, caption: list[str], label: str) -> s
         for depth, parts in enumerate(_by_line(cells)):
             first = "" if depth else escape_latex(name)
             size = r"\footnotesize " if depth else ""
-            lines.append(row([first, *(size + escape_latex(p) if p else "" for p in parts)]))
+            lines.append(row([first, *(size + set_line(p) if p else "" for p in parts)]))
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
 
@@ -87,7 +98,8 @@ def as_text(header: list[str], body: Body, caption: list[str]) -> str:
     table = [header]
     for name, cells in body.items():
         for depth, parts in enumerate(_by_line(cells)):
-            table.append(["" if depth else _one_line(name), *parts])
+            starred = (f"*{part}" if isinstance(part, Strong) else part for part in parts)
+            table.append(["" if depth else _one_line(name), *starred])
     widths = [max(map(display_width, column)) for column in zip(*table, strict=True)]
 
     def row(cells: list[str]) -> str:

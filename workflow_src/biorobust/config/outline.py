@@ -5,6 +5,7 @@ from typing import Any
 
 from biorobust.attacks.kinds import ATTACKS
 from biorobust.code_digest import code_digest
+from biorobust.config.claims import planned_claim
 from biorobust.config.experiment import Experiment
 from biorobust.config.published import published_comparison
 from biorobust.config.values import as_number
@@ -31,8 +32,6 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     if missing:
         raise UserError("\n".join(missing))
     comparison = published_comparison(experiment)
-    # Without a published model there is nothing to set beside.
-    tables = [name for name in TABLES if name != "published" or comparison["models"]]
     models = [_model(experiment, entry) for entry in experiment.models]
     attacks = [_attack(entry) for entry in experiment.attacks]
     figures = {
@@ -40,8 +39,13 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         for name, figure in FIGURES.items()
         if (planned := _figure(figure, models, attacks))
     }
-    others = [f"tables:{name}" for name in tables if name != COSTS]
-    others += [f"figures:{name}" for name in figures]
+    tables = _tables(experiment, attacks)
+    if not comparison["models"]:
+        # There is nothing to set beside.
+        del tables["published"]
+    # What a run took is known once all else is there.
+    tables[COSTS]["inputs"] += [f"tables:{name}" for name in tables if name != COSTS]
+    tables[COSTS]["inputs"] += [f"figures:{name}" for name in figures]
     return {
         "experiment": experiment.name,
         "shard": {
@@ -53,23 +57,10 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         "models": models,
         "attacks": attacks,
         "collect": {"code": code_digest(STAGES["collect"])},
-        "tables": {
-            name: {
-                "code": code_digest(TABLES[name]),
-                "inputs": _table_inputs(name, others),
-            }
-            for name in tables
-        },
+        "tables": tables,
         "figures": figures,
         "published": comparison,
     }
-
-
-def _table_inputs(name: str, others: list[str]) -> list[str]:
-    if name == "data":
-        return ["shards"]
-    # What a run took is known once all else is there.
-    return ["results", *(others if name == COSTS else [])]
 
 
 def _model(experiment: Experiment, entry: Any) -> dict[str, Any]:
@@ -143,6 +134,28 @@ def _epsilons(entry: Any) -> list[dict[str, Any]]:
         return [{"text": MINIMAL, "value": None}]
     texts = sorted(entry.epsilons, key=as_number)
     return [{"text": text, "value": as_number(text)} for text in texts]
+
+
+def _tables(experiment: Experiment, attacks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What each table's plan is made from; without claims there is no table of them."""
+    tables: dict[str, dict[str, Any]] = {
+        name: {"code": code_digest(module), "inputs": ["shards" if name == "data" else "results"]}
+        for name, module in TABLES.items()
+    }
+    epsilons = {
+        attack["name"]: [epsilon["text"] for epsilon in attack["epsilons"]]
+        for attack in attacks
+        if attack["epsilons"][0]["text"] != MINIMAL
+    }
+    claims = [planned_claim(claim, epsilons) for claim in experiment.claims]
+    compared = [comparison for claim in claims for comparison in claim["comparisons"]]
+    tables["claims"]["config"], tables["differences"]["config"] = claims, compared
+    if not claims:
+        del tables["claims"]
+        if len(experiment.models) == 1:
+            # There is nothing to compare.
+            del tables["differences"]
+    return tables
 
 
 def _figure(

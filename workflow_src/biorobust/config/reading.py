@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from biorobust.config.claims import Claim, claim_faults
 from biorobust.config.experiment import Experiment, as_image_size
 from biorobust.config.models import ModelEntry
 from biorobust.config.smoke import slimmed
@@ -38,7 +39,9 @@ def overlaid(merged: Raw, overlay: Raw) -> Raw:
     """The config to use, from Snakemake's merge of the default with an overlay.
 
     Snakemake merges maps key by key. That suits settings, but the default's limits must not
-    reach another data set: an overlay that names a `source` replaces the whole data section.
+    reach another data set: an overlay that names a `source` replaces the whole data section. Nor
+    must the default's claims reach other models or attacks: one that replaces either without
+    giving claims has none.
     """
     experiment = set(overlay) & {"seeds", "data", "training", "models", "attacks"}
     if experiment and "name" not in overlay:
@@ -47,7 +50,11 @@ def overlaid(merged: Raw, overlay: Raw) -> Raw:
             "add name: <a new name>, or its results would replace the default experiment's"
         )
     data = overlay.get("data")
-    return {**merged, "data": data} if isinstance(data, dict) and "source" in data else merged
+    if isinstance(data, dict) and "source" in data:
+        merged = {**merged, "data": data}
+    if {"models", "attacks"} & set(overlay) and "claims" not in overlay:
+        merged = {**merged, "claims": []}
+    return merged
 
 
 def read_experiment(raw: Any) -> Experiment:
@@ -55,7 +62,7 @@ def read_experiment(raw: Any) -> Experiment:
 
     Raises UserError with one line for each mistake: where it is, what is there, what is allowed.
     """
-    across = [*_repeats(raw), *_misfits(raw)]
+    across = [*_repeats(raw), *_misfits(raw), *_unfounded(raw)]
     try:
         experiment = Experiment.model_validate(raw)
     except ValidationError as error:
@@ -74,7 +81,7 @@ def _repeats(raw: Any) -> Iterable[str]:
     """Names taken twice, told from the raw config: wrong entries beside it do not hide it."""
     for seed in repeated(_read(as_integer, _list(raw, "seeds"))):
         yield f"seeds: {seed} is written twice; each once"
-    for group in ("models", "attacks"):
+    for group in ("models", "attacks", "claims"):
         names = [entry.get("name") for entry in _list(raw, group) if isinstance(entry, dict)]
         for name in repeated(name for name in names if isinstance(name, str)):
             yield f"{group}: {name!r} is written twice; each once"
@@ -102,6 +109,31 @@ def _misfits(raw: Any) -> Iterable[str]:
                 entry.check_fit(image_size)
             except ValueError as error:
                 yield f"models[{position}]: {error}; data.image_size is {image_size}"
+
+
+def _unfounded(raw: Any) -> Iterable[str]:
+    """Claims about models, attacks and epsilons that are not there, told from the raw config."""
+    entries = {
+        group: [entry for entry in _list(raw, group) if isinstance(entry, dict)]
+        for group in ("models", "attacks")
+    }
+    models = [str(entry.get("name")) for entry in entries["models"]]
+    attacks = {
+        str(entry.get("name")): _read(_epsilon, _list(entry, "epsilons"))
+        for entry in entries["attacks"]
+        if _list(entry, "epsilons")
+    }
+    if not models:
+        return
+    for position, given in enumerate(_list(raw, "claims")):
+        for claim in _read(Claim.model_validate, [given]):
+            for fault in claim_faults(claim, models, attacks):
+                yield f"claims[{position}]{fault}"
+
+
+def _epsilon(value: Any) -> str:
+    as_number(value)
+    return as_written(value)
 
 
 def _list(section: Any, key: str) -> list[Any]:
