@@ -52,7 +52,7 @@ class Run:
 
     def end(self) -> str:
         """Wait for the end; what was said."""
-        self.process.wait(timeout=240)
+        self.process.wait(timeout=900)
         return self.output.read_text()
 
 

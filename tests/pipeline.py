@@ -50,7 +50,7 @@ def snakemake(project: Path, *arguments: str, **environment: str) -> subprocess.
         env=clean_environment() | environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
