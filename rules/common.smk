@@ -14,6 +14,7 @@ SOURCE = Path(workflow.basedir) / "workflow_src"
 sys.path.insert(0, str(SOURCE))
 
 from biorobust import planning
+from biorobust.analysis.verdicts import objections
 from biorobust.config.outline import make_outline, weights_path
 from biorobust.config.reading import overlaid, read_experiment
 from biorobust.config.workflow import (
@@ -76,6 +77,7 @@ EPSILONS = {
 }
 MODELS = [model["name"] for model in outline["models"]]
 ATTACKS = [attack["name"] for attack in outline["attacks"]]
+GROUPS = [group["name"] for group in outline["checks"]]
 
 
 wildcard_constraints:
@@ -83,6 +85,7 @@ wildcard_constraints:
     model="|".join(map(re.escape, MODELS)),
     attack="|".join(map(re.escape, ATTACKS)),
     ball="|".join(map(re.escape, EPSILONS)),
+    group="|".join(GROUPS),
     seed=r"\d+",
     part=r"\d+",
     parts=r"\d+",
@@ -130,6 +133,27 @@ def attack_parts(wildcards):
     ]
 
 
+def check_job(wildcards):
+    return planning.CheckJob(wildcards.model, int(wildcards.seed), wildcards.group)
+
+
+def check_plan(wildcards):
+    return canonical_json(planning.check_plan(outline, check_job(wildcards)))
+
+
+def check_inputs(wildcards):
+    return [
+        str(Path("results", experiment.name, record))
+        for _, record, _ in planning.check_inputs(outline, check_job(wildcards))
+    ]
+
+
+def places_of_check_inputs(wildcards, input):
+    """By which name a job knows each of its inputs. Taking `input`: as for `execution`."""
+    named = planning.check_inputs(outline, check_job(wildcards))
+    return [f"{name}={place}" for (name, _, _), place in zip(named, input)]
+
+
 def collect_plan(wildcards):
     return canonical_json(planning.collect_plan(outline))
 
@@ -174,6 +198,13 @@ def attack_records(wildcards):
     ]
 
 
+def check_records(wildcards):
+    return [
+        str(Path("results", experiment.name, planning.check_record(job)))
+        for job in planning.check_jobs(outline)
+    ]
+
+
 def training_records(wildcards):
     return [
         str(Path("results", experiment.name, planning.training_record(model, seed)))
@@ -214,8 +245,11 @@ def show_tables():
             )
     record = folder / "results.json"
     if record.is_file():
-        for warning in json.loads(record.read_text())["warnings"]:
+        facts = json.loads(record.read_text())
+        for warning in facts["warnings"]:
             print(f"Warning: {warning}")
+        for objection in objections(facts["checks"]):
+            print(f"Check {objection}")
     print(f"Tables, figures and rows: {folder}/")
 
 

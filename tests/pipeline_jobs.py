@@ -3,13 +3,18 @@
 ACCURACIES = {"table_adversarial_accuracy", "figure_accuracy_curve", "figure_accuracy_bars"}
 SIZES = {"table_robustness", "figure_survival"}
 COSTS = {"table_trade_off"}
-REPORT = {"collect"} | ACCURACIES | SIZES | COSTS
+VERDICTS = {"table_checks"}
+REPORT = {"collect"} | ACCURACIES | SIZES | COSTS | VERDICTS
 SAMPLES, SAMPLING = {"figure_dataset_samples"}, {"figure_retinal_sampling"}
 # Both models are run for it.
 EXAMPLE = {"figure_adversarial_example"}
 FIGURES = {name for name in REPORT if name.startswith("figure")} | SAMPLES | SAMPLING | EXAMPLE
 PLAIN_ATTACKS = {"attack plain 0 pgd 0.01", "attack plain 0 pgd 8_255"}
 RETINAL_ATTACKS = {"attack retinal 0 pgd 0.01", "attack retinal 0 pgd 8_255"}
-PLAIN = {"train plain 0"} | PLAIN_ATTACKS | EXAMPLE
-RETINAL = {"train retinal 0"} | RETINAL_ATTACKS | EXAMPLE
+# Checks read the rows of every attack on their model.
+PLAIN_CHECKS = {"check plain 0 rows", "check plain 0 cheap"}
+RETINAL_CHECKS = {"check retinal 0 rows", "check retinal 0 cheap"}
+CHECKS = PLAIN_CHECKS | RETINAL_CHECKS
+PLAIN = {"train plain 0"} | PLAIN_ATTACKS | PLAIN_CHECKS | EXAMPLE
+RETINAL = {"train retinal 0"} | RETINAL_ATTACKS | RETINAL_CHECKS | EXAMPLE
 EVERYTHING = {"shard"} | PLAIN | RETINAL | REPORT | FIGURES

@@ -16,6 +16,7 @@ from made_up_results import (
     IDS,
     SNAKEMAKE,
     Project,
+    check_all,
     made_up_rows,
     make_project,
     write_attack,
@@ -61,6 +62,7 @@ def test_ids_that_look_like_numbers_stay_as_they_are(project: Project) -> None:
     ids = ["007", "08", "1e3", "0", "-0"]
     for job in attack_jobs(project.outline):
         write_attack(project, job, ids=ids, torch="2.9")
+    check_all(project)
     assert project.gather()["image"].tolist() == ids * 16
 
 
@@ -71,6 +73,7 @@ def test_broken_once_is_broken_in_every_wider_ball_of_the_same_attack(project: P
     for epsilon, successes in verdicts.items():
         rewrite_success(project, job._replace(epsilon=epsilon), successes)
     rewrite_success(project, AttackJob("ant", 2, "blunt", "0.1"), "00010")
+    check_all(project)
     rows = project.gather()
     mine = rows[(rows["model"] == "ant") & (rows["seed"] == 2)]
     for epsilon, broken in closed.items():
@@ -119,7 +122,8 @@ def test_the_same_rows_give_the_same_bytes(project: Project, tmp_path: Path) -> 
     for name in ("once", "twice"):
         collected = gather(project.folder, project.outline, SNAKEMAKE)
         assert write_rows(tmp_path / name, collected) == {
-            "results.parquet": sha256_of_file(tmp_path / name / "results.parquet")
+            file: sha256_of_file(tmp_path / name / file)
+            for file in ("results.parquet", "corrections.parquet")
         }
         written.append((tmp_path / name / "results.parquet").read_bytes())
     assert written[0] == written[1]

@@ -1,9 +1,11 @@
 """The collect stage: every row of an experiment in one table, and no row that does not belong.
 
-In: the attack jobs' rows and records. Out: `results.parquet`, one row per model, seed, attack,
-epsilon and test image, with the closed verdict `broken` beside the raw `success`; `results.json`,
-its record, with the grid that the experiment asks for and what is missing of it. An attack that
-searches for the smallest perturbation has epsilon NaN, written "minimal".
+In: the rows and records of the attack jobs and of the checks. Out: `results.parquet`, one row per
+model, seed, attack, epsilon and test image, with the closed verdict `broken` beside the raw
+`success`, and `broken_uncorrected` without what the checks broke besides; `corrections.parquet`,
+the checks' own rows of these; `results.json`, their record, with the grid that the experiment asks
+for, what is missing of it and what the checks found. An attack that searches for the smallest
+perturbation has epsilon NaN, written "minimal".
 """
 
 import io
@@ -14,22 +16,34 @@ from typing import Any
 
 import pandas as pd
 
+from biorobust.analysis.collected_checks import (
+    Findings,
+    closed,
+    joined_corrections,
+    read_corrections,
+    read_findings,
+)
 from biorobust.errors import UserError
 from biorobust.files import read_json, sha256_of_file, write_bytes
 from biorobust.jobs import Inputs, Job, Result
 from biorobust.planning import (
     AttackJob,
     Outline,
+    Plan,
     attack_jobs,
     attack_plan,
     attack_record,
+    check_inputs,
+    check_jobs,
+    check_plan,
+    check_record,
     named,
     plan_digest,
     training_record,
 )
 from biorobust.provenance import Record, require_planned, require_whole, run_report
 
-PARQUET = "results.parquet"
+PARQUET, CORRECTIONS = "results.parquet", "corrections.parquet"
 
 # Execution settings of the attack that may move a loss's or a size's last digits.
 _ATTACK_SETTINGS = {
@@ -40,11 +54,16 @@ _ATTACK_SETTINGS = {
 
 @dataclass(frozen=True)
 class Collected:
-    """Rows in the order of the config, jobs without a result, and warnings for the reader."""
+    """Rows in the order of the config, attack jobs without a result, and warnings for the reader.
+
+    `corrections` are the rows of the checks, and `findings` what each check found.
+    """
 
     rows: pd.DataFrame
     missing: list[dict[str, Any]]
     warnings: list[str]
+    corrections: pd.DataFrame
+    findings: Findings
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -60,10 +79,13 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_rows(folder: Path, collected: Collected) -> dict[str, str]:
-    """Write `results.parquet`; SHA-256 by file name."""
-    buffer = io.BytesIO()
-    collected.rows.to_parquet(buffer, index=False, engine="pyarrow")
-    return {PARQUET: write_bytes(folder / PARQUET, buffer.getvalue())}
+    """Write `results.parquet` and `corrections.parquet`; SHA-256 by file name."""
+    sums = {}
+    for name, rows in ((PARQUET, collected.rows), (CORRECTIONS, collected.corrections)):
+        buffer = io.BytesIO()
+        rows.to_parquet(buffer, index=False, engine="pyarrow")
+        sums[name] = write_bytes(folder / name, buffer.getvalue())
+    return sums
 
 
 def facts_of(outline: Outline, collected: Collected) -> dict[str, Any]:
@@ -82,32 +104,55 @@ def facts_of(outline: Outline, collected: Collected) -> dict[str, Any]:
         "grid": grid,
         "missing": collected.missing,
         "warnings": collected.warnings,
+        "checks": collected.findings,
     }
 
 
 def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = False) -> Collected:
     """Read every attack job's rows below an experiment's folder, checking where they come from.
 
-    With `partial`, jobs without a usable result are listed as missing; otherwise they raise
-    UserError, all in one message, each with the command that mends it (`snakemake` is how the
-    workflow was started).
+    The same goes for what the checks found. With `partial`, attack jobs without a usable result
+    are listed as missing and checks left out; otherwise they raise UserError, all in one message,
+    each with the command that mends it (`snakemake` is how the workflow was started).
     """
     frames, missing, faults = [], [], []
     made_by: set[Path] = set()
+    spoilt: set[tuple[str, int]] = set()
     for job in attack_jobs(outline):
-        path = folder / attack_record(job)
+        path, plan = folder / attack_record(job), attack_plan(outline, job)
+        sources = {
+            "training": folder / training_record(job.model, job.seed),
+            "shards": folder / "shards" / "test" / "manifest.json",
+        }
         try:
-            record = _trusted(folder, outline, job, f"{snakemake} --force {path}")
+            record = _trusted(path, plan, sources, f"{snakemake} --force {path}")
         except UserError as error:
             missing.append(job._asdict())
+            spoilt.add((job.model, job.seed))
             faults.append(str(error))
             continue
         frames.append(_rows(outline, job, path, record))
         made_by |= {path, folder / training_record(job.model, job.seed)}
+    findings: Findings = []
+    corrections = []
+    for checks in check_jobs(outline):
+        if (checks.model, checks.seed) in spoilt:
+            # They were made from those rows, and come with them when these are made anew.
+            continue
+        path, plan = folder / check_record(checks), check_plan(outline, checks)
+        sources = {name: folder / source for name, source, _ in check_inputs(outline, checks)}
+        try:
+            _trusted(path, plan, sources, f"{snakemake} --force {path}")
+        except UserError as error:
+            faults.append(str(error))
+            continue
+        findings += read_findings(checks, path)
+        corrections.append(read_corrections(outline, checks, path))
     if faults and (not partial or not frames):
         raise UserError("\n".join([f"{len(faults)} result(s) cannot be used:", *faults]))
-    rows = _closed(pd.concat(frames, ignore_index=True))
-    return Collected(rows, missing, _mixture_warnings(made_by))
+    corrected = joined_corrections(corrections)
+    rows = closed(pd.concat(frames, ignore_index=True), corrected)
+    return Collected(rows, missing, _mixture_warnings(made_by), corrected, findings)
 
 
 def _mixture_warnings(records: set[Path]) -> list[str]:
@@ -145,14 +190,9 @@ def _circumstances(report: Path) -> dict[str, str]:
     return found
 
 
-def _trusted(folder: Path, outline: Outline, job: AttackJob, mend: str) -> Record:
-    """The job's record, if code, config, weights, shards and rows are those of this experiment."""
-    path = folder / attack_record(job)
-    record = require_planned(path, plan_digest(attack_plan(outline, job)), mend)
-    sources = {
-        "training": folder / training_record(job.model, job.seed),
-        "shards": folder / "shards" / "test" / "manifest.json",
-    }
+def _trusted(path: Path, plan: Plan, sources: dict[str, Path], mend: str) -> Record:
+    """A job's record, if code, config, inputs and files are those of this experiment."""
+    record = require_planned(path, plan_digest(plan), mend)
     for name, source in sources.items():
         if not source.is_file() or sha256_of_file(source) != record["inputs"][name]["sha256"]:
             raise UserError(
@@ -182,12 +222,3 @@ def _rows(outline: Outline, job: AttackJob, path: Path, record: Record) -> pd.Da
     for place, (column, value) in enumerate(labels.items()):
         rows.insert(place, column, value)
     return rows
-
-
-def _closed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add `broken`: broken here or in a smaller ball of the same attack, which this ball contains.
-
-    Rows must come with epsilons ascending within (model, seed, attack).
-    """
-    same = rows.groupby(["model", "seed", "attack", "image"], sort=False)["success"]
-    return rows.assign(broken=same.cummax().astype(bool))

@@ -110,6 +110,7 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     `rows` holds one row per test image of each job. Adversarial accuracy is the thesis's (§3.1),
     1 - (M + A) / N with M images misclassified clean, A images broken at this or a smaller
     epsilon of the same attack (column `broken`) and N test images; clean accuracy is 1 - M / N.
+    What checks broke inside the ball counts as broken.
 
     One row per (model, attack, epsilon) in the grid's order; within an attack first the clean
     accuracy (epsilon_text "clean", epsilon 0), then the epsilons from the largest down, as in
@@ -121,6 +122,8 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     - correct: tuple with the count of each seed, in the grid's order;
     - mean, std: mean and sample standard deviation of the accuracy over seeds, as fractions;
       NaN where there is no seed, std also where there is one;
+    - uncorrected: the mean that the attack alone gives (column `broken_uncorrected`, if there is
+      one), without what checks broke besides;
     - low, high: Wilson's 95 % interval for N images with the mean count correct. It covers the
       sampling of the test images and not that of seeds, which `std` shows: the seeds share one
       test set, so that pooling seeds x N images would make the interval too narrow.
@@ -131,27 +134,32 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     check_agreement(rows)
     images = int(rows["image"].nunique())
     survives = rows["clean_prediction"] == rows["label"]
-    counted = rows[_JOB].assign(clean=survives, robust=survives & ~rows["broken"].astype(bool))
+    counted = rows[_JOB].assign(
+        clean=survives,
+        robust=survives & ~rows["broken"].astype(bool),
+        uncorrected=survives & ~rows.get("broken_uncorrected", rows["broken"]).astype(bool),
+    )
     counts = counted.groupby(_JOB, sort=False).sum().reset_index()
     clean: dict[tuple[str, int], int] = {}
     robust: dict[AttackJob, int] = {}
-    for *key, clean_count, robust_count in counts.itertuples(index=False, name=None):
+    alone: dict[AttackJob, int] = {}
+    for *key, clean_count, robust_count, alone_count in counts.itertuples(index=False, name=None):
         job = AttackJob._make(key)
         # The jobs of a seed agree on the clean predictions, so that any of them speaks for all.
         clean[job.model, job.seed] = clean_count
-        robust[job] = robust_count
+        robust[job], alone[job] = robust_count, alone_count
     lines: list[dict[str, Any]] = []
     for model in grid["models"]:
         for attack in filter(budgets, grid["attacks"]):
             descending = sorted(budgets(attack).items(), key=lambda epsilon: -epsilon[1])
             for text, value in [(CLEAN, 0.0), *descending]:
-                found = (
-                    clean.get((model["name"], seed))
-                    if text == CLEAN
-                    else robust.get(AttackJob(model["name"], seed, attack["name"], text))
-                    for seed in model["seeds"]
-                )
-                correct = tuple(count for count in found if count is not None)
+                jobs = [AttackJob(model["name"], s, attack["name"], text) for s in model["seeds"]]
+                if text == CLEAN:
+                    done = [job for job in jobs if (job.model, job.seed) in clean]
+                    correct = own = tuple(clean[job.model, job.seed] for job in done)
+                else:
+                    done = [job for job in jobs if job in robust]
+                    correct, own = (tuple(c[job] for job in done) for c in (robust, alone))
                 lines.append(
                     {
                         "model": model["name"],
@@ -165,6 +173,7 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
                         "missing": len(model["seeds"]) - len(correct),
                         "correct": correct,
                         **_error_bars(correct, images),
+                        "uncorrected": _error_bars(own, images)["mean"],
                     }
                 )
     return pd.DataFrame(lines)

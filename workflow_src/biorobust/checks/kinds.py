@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 GROUPS = ("rows", "cheap", "thorough")
 ALWAYS = ("rows", "cheap")
+RUNS_MODEL = ("cheap", "thorough")
+# Whose checks may attack the experiment's plain model, to see what that breaks in another.
+TRANSFERS = ("thorough",)
 
 
 class Check(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from biorobust.config.attacks import AttackEntry
+from biorobust.config.checks import Checks
 from biorobust.config.models import ModelEntry
 from biorobust.config.values import (
     Integer,
@@ -99,4 +100,5 @@ class Experiment(Section):
     training: Training
     models: Annotated[tuple[ModelEntry, ...], NotEmpty]
     attacks: Annotated[tuple[AttackEntry, ...], NotEmpty]
+    checks: Checks = Checks()
     execution: Execution = Execution()
