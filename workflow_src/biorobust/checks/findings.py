@@ -1,6 +1,7 @@
 """What a check found: its figure, its verdict, and one sentence for the reader."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -41,6 +42,27 @@ def judged(figure: float, warn: float, fail: float) -> Verdict:
     if not figure <= fail:
         return "fail"
     return "warn" if figure > warn else "pass"
+
+
+def finding_of(
+    check: str,
+    figure: float,
+    thresholds: Mapping[str, float],
+    *,
+    says: str,
+    means: str,
+    images: tuple[str, ...] = (),
+) -> Finding:
+    """The finding on a figure of which less is better, by the thresholds "warn" and "fail".
+
+    `says` is what was measured, a sentence without its full stop; `means`, what follows from it,
+    is added unless the verdict is "pass".
+    """
+    warn, fail = thresholds["warn"], thresholds["fail"]
+    verdict = judged(figure, warn, fail)
+    threshold = f"warns above {warn:g}, fails above {fail:g}"
+    sentence = f"{says}." if verdict == "pass" else f"{says}: {means}."
+    return Finding(check, figure, threshold, verdict, images, sentence)
 
 
 def skipped(check: str, reason: str) -> Finding:

@@ -28,6 +28,65 @@ def _of_rows(name: str, **thresholds: float) -> Check:
     return Check(f"biorobust.checks.{name}", "rows", thresholds, "none")
 
 
+def _of_model(name: str, group: str, cost: str, **thresholds: float) -> Check:
+    return Check(f"biorobust.checks.{name}", group, thresholds, cost)
+
+
+# n: the test images, s: those that survive at one epsilon, a: iterative attacks.
+_CHEAP = {
+    "determinism": _of_model(
+        "determinism", "cheap", "48", warn=1e-5, fail=1e-4, images=16, repeats=3
+    ),
+    "batch_independence": _of_model(
+        "batch_independence", "cheap", "16", warn=1e-4, fail=1e-2, images=8
+    ),
+    "logits": _of_model("logits", "cheap", "16", warn=0, fail=0, images=16),
+    "zero_gradients": _of_model("zero_gradients", "cheap", "16", warn=0, fail=0.01, images=16),
+    "saturation": _of_model("saturation", "cheap", "16", warn=0.05, fail=0.5, images=16),
+    "finite_differences": _of_model(
+        "finite_differences", "cheap", "36", warn=1e-4, fail=1e-2, images=4, directions=4
+    ),
+    "rerun": _of_model("rerun", "cheap", "6 a (2 + steps)", warn=0, fail=0, images=6),
+    "unbounded": _of_model(
+        "unbounded", "cheap", "8 * 20 at most", warn=0, fail=0.01, images=8, steps=20
+    ),
+    "single_step": _of_model("single_step", "cheap", "32 a", warn=0.02, fail=0.05, images=16),
+    "random_noise": _of_model(
+        "random_noise", "cheap", "8 * 10 a", warn=0, fail=0.01, images=8, draws=10
+    ),
+}
+_THOROUGH = {
+    "unbounded_all": _of_model(
+        "unbounded", "thorough", "100 n at most", warn=0, fail=0.01, steps=100
+    ),
+    "single_step_all": _of_model("single_step", "thorough", "2 s a", warn=0.01, fail=0.03),
+    "random_noise_all": _of_model(
+        "random_noise", "thorough", "1000 s a", warn=0, fail=0.01, draws=1000
+    ),
+    "logit_scale": _of_model("logit_scale", "thorough", "n + s a steps", warn=0.01, fail=0.03),
+    "more_steps": _of_model("more_steps", "thorough", "5 s a steps", warn=0.01, fail=0.03),
+    "loss_plateau": _of_model(
+        "loss_plateau", "thorough", "32 a steps", warn=0.25, fail=0.75, images=32
+    ),
+    "restarts": _of_model("restarts", "thorough", "5 s a steps", warn=0.01, fail=0.03),
+    "black_box": _of_model("black_box", "thorough", "1000 s a", warn=0.002, fail=0.01),
+    "transfer": _of_model("transfer", "thorough", "s a", warn=0.0, fail=0.01),
+    "expectation": _of_model(
+        "expectation", "thorough", "4; of a random model 10 s a steps", warn=0.01, fail=0.03
+    ),
+    "precision": _of_model("precision", "thorough", "n a (1 + steps)", warn=1, fail=3),
+    "loss_landscape": _of_model(
+        "loss_landscape", "thorough", "1616", warn=0.5, fail=1, images=16, points=100
+    ),
+    "other_losses": _of_model(
+        "other_losses", "thorough", "s a (100 + steps)", warn=0.01, fail=0.03
+    ),
+    "double_softmax": _of_model("double_softmax", "thorough", "n a steps", warn=0.01, fail=0.03),
+    "planted_weakness": _of_model(
+        "planted_weakness", "thorough", "16 a (30 + steps)", warn=0.05, fail=0.2, images=16
+    ),
+}
+
 CHECKS: dict[str, Check] = {
     "possible_values": _of_rows("possible_values", warn=0, fail=0),
     "silent_success": _of_rows("silent_success", warn=0, fail=0),
@@ -40,6 +99,9 @@ CHECKS: dict[str, Check] = {
     "recorded_single_step": _of_rows("recorded_single_step", warn=0.01, fail=0.03),
     "recorded_black_box": _of_rows("recorded_black_box", warn=0.002, fail=0.01),
     "worst_case": _of_rows("worst_case", warn=0.01, fail=0.03),
+    "learned": _of_rows("learned", warn=1e-6, fail=1e-3),
+    **_CHEAP,
+    **_THOROUGH,
 }
 
 

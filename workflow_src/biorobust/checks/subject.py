@@ -1,15 +1,18 @@
 """A trained model under examination: what it is given, what was recorded, what it costs."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
 
 import torch
 from torch import Tensor, nn
 
+from biorobust.attacks.losses import Loss
+from biorobust.attacks.sanity import UnfitForAttack
 from biorobust.checks.findings import Finding
-from biorobust.checks.recorded import Recorded
+from biorobust.checks.recorded import Booleans, Recorded
 from biorobust.data.counter_hash import epoch_order
 
 
@@ -19,6 +22,10 @@ class Passes:
 
     forward: int = 0
     backward: int = 0
+
+
+class DetachedGradient(UnfitForAttack):
+    """A model's outputs are cut off from its pixels."""
 
 
 class CountedModel(nn.Module):
@@ -35,9 +42,11 @@ class CountedModel(nn.Module):
         self.training = model.training
 
     def forward(self, images: Tensor) -> Tensor:
-        """The model's own outputs."""
+        """The model's own outputs. Raises DetachedGradient where no gradient can come back."""
         self.passes.forward += len(images)
         outputs: Tensor = self.model(images)
+        if torch.is_grad_enabled() and images.requires_grad and not outputs.requires_grad:
+            raise DetachedGradient("no gradient leads from the model's outputs back to its pixels")
         if outputs.requires_grad:
             outputs.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
         return outputs
@@ -69,18 +78,38 @@ class Subject:
     seed: int = 0
     transfer_from: CountedModel | None = None
 
-    def sample(self, count: int) -> Tensor:
-        """The numbers of `count` test images (all, if there are fewer), ascending.
+    @property
+    def correct(self) -> Booleans:
+        """Which test images the model classified correctly when it was attacked: [n]."""
+        return next(iter(self.recorded.rows.values())).attacked
+
+    def chosen(self, count: float, among: Booleans | None = None) -> Tensor:
+        """The numbers of up to `count` test images, ascending; all, or `among` marks which [n].
 
         A random choice that follows from the seed, since a test set may be sorted by class.
         """
         order = epoch_order(self.seed, 0, len(self.images))
-        return order[:count].sort().values
+        if among is not None:
+            order = order[torch.from_numpy(among)[order]]
+        return order[: int(min(count, len(order)))].sort().values
+
+    def ids_of(self, numbers: Tensor | Iterable[int]) -> tuple[str, ...]:
+        """The ids of test images, each once, in the order of the test set."""
+        return tuple(self.recorded.ids[number] for number in sorted({*map(int, numbers)}))
 
     def logits(self, images: Tensor) -> Tensor:
         """The model's logits of any images [m, 3, N, N], in batches: [m, classes] on the CPU."""
         with torch.no_grad():
             parts = [self.model(part.to(self.device)).cpu() for part in self.batches(images)]
+        return torch.cat(parts)
+
+    def gradients(self, images: Tensor, labels: Tensor, loss: Loss) -> Tensor:
+        """Gradients of each image's loss in its pixels: [m, 3, N, N] on the CPU."""
+        parts = []
+        for part, wanted in zip(self.batches(images), self.batches(labels), strict=True):
+            pixels = part.to(self.device).requires_grad_()
+            values = loss(self.model(pixels), wanted.to(self.device))
+            parts.append(torch.autograd.grad(values.sum(), pixels)[0].cpu())
         return torch.cat(parts)
 
     def batches(self, images: Tensor) -> Iterator[Tensor]:
@@ -92,18 +121,25 @@ class Subject:
 Check = Callable[[Subject, Mapping[str, float]], Finding]
 
 
-def counting(check: Check) -> Check:
-    """A check that notes in its finding how many passes it took."""
+def examining(name: str) -> Callable[[Check], Check]:
+    """A check of this name that notes how many passes it took, and fails what it cannot attack."""
 
-    @wraps(check)
-    def counted(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
-        passes = subject.model.passes
-        before = replace(passes)
-        finding = check(subject, thresholds)
-        return replace(
-            finding,
-            forward_passes=passes.forward - before.forward,
-            backward_passes=passes.backward - before.backward,
-        )
+    def decorated(check: Check) -> Check:
+        @wraps(check)
+        def examined(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
+            passes = subject.model.passes
+            before = replace(passes)
+            try:
+                finding = check(subject, thresholds)
+            except UnfitForAttack as error:
+                sentence = f"The model cannot be attacked: {error}."
+                finding = Finding(name, math.nan, "", "fail", (), sentence)
+            return replace(
+                finding,
+                forward_passes=passes.forward - before.forward,
+                backward_passes=passes.backward - before.backward,
+            )
 
-    return counted
+        return examined
+
+    return decorated
