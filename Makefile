@@ -1,4 +1,4 @@
-# make run | test | lint | clean. Each sets up $(VENV) first, where it is missing or out of step.
+# make run | test | test-slurm | lint | clean. Each sets up $(VENV) first, where it is missing or out of step.
 #   VENV=path    use (or make) that environment instead of .venv
 #   PYTHON=...   the Python (3.11 or newer) to make it with
 #   CORES=n      cores for `make run`, all by default
@@ -15,13 +15,17 @@ WANTED := $(shell cat requirements.lock pyproject.toml | cksum | cut -d ' ' -f 1
 STAMP := $(VENV)/.biorobust-$(WANTED)
 export PYTHONPATH := $(CURDIR)/workflow_src$(if $(PYTHONPATH),:$(PYTHONPATH))
 
-.PHONY: run test lint clean setup
+.PHONY: run test test-slurm lint clean setup
 
 run: setup
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+# A real SLURM on this machine, as root: apt-get install munge slurmctld slurmd
+test-slurm: setup
+	$(BIN)/python -m pytest --verbose -rs tests/slurm $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

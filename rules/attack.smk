@@ -10,6 +10,8 @@ rule attack:
     conda:
         "../envs/biorobust.yaml"
     threads: experiment.execution.threads
+    resources:
+        **MODEL_RESOURCES,
     params:
         plan=attack_plan,
         execution=execution,
@@ -34,6 +36,8 @@ rule attack_part:
     conda:
         "../envs/biorobust.yaml"
     threads: experiment.execution.threads
+    resources:
+        **MODEL_RESOURCES,
     params:
         plan=plan_of_attack_part,
         execution=execution,

@@ -15,13 +15,18 @@ sys.path.insert(0, str(SOURCE))
 
 from biorobust import planning
 from biorobust.analysis.verdicts import objections
+from biorobust.config.cluster import cap_polling, gpu_partition
 from biorobust.config.outline import make_outline, weights_path
 from biorobust.config.reading import overlaid, read_experiment
 from biorobust.config.workflow import (
+    COMMAND_VARIABLE,
+    begin_run,
     claim_folder,
     forces_jobs,
     hollow_records,
+    how_jobs_run,
     refuse_strangers,
+    require_current_run,
     runs_jobs,
     use_this_clone,
 )
@@ -44,20 +49,39 @@ def plan_experiment():
 
 def command_line():
     """How to start this workflow again by hand, for messages that say what to type."""
-    words = ["snakemake", "--cores", "1"]
+    if not workflow.is_main_process and COMMAND_VARIABLE in os.environ:
+        return os.environ[COMMAND_VARIABLE]
+    words = ["snakemake", *how_jobs_run(sys.argv[1:])]
     if overlays := [str(path) for path in workflow.overwrite_configfiles]:
         words += ["--configfile", *overlays]
     if values := workflow.config_settings.config:
         words += ["--config", *(f"{key}={value}" for key, value in values.items())]
-    return shlex.join(words)
+    os.environ[COMMAND_VARIABLE] = shlex.join(words)
+    return os.environ[COMMAND_VARIABLE]
 
 
+def model_resources():
+    """What a job that runs a model asks for. A profile, or --set-resources, may say otherwise."""
+    if experiment.execution.device == "cpu":
+        return {"gpu": 0}
+    partition = None
+    if workflow.is_main_process and workflow.non_local_exec:
+        partition = gpu_partition()
+    return {"gpu": 1} | ({"slurm_partition": partition} if partition else {})
+
+
+# A finished job would wait up to three minutes to be noticed; half a minute asks no more of SLURM.
+cap_polling(seconds=30)
 try:
     use_this_clone(SOURCE)
     if workflow.is_main_process:
         # Kept in a variable, since the lock is held as long as the object lives.
         running = runs_jobs(sys.argv[1:])
         folder_lock = claim_folder(Path(".snakemake"), keep=running)
+        if running:
+            begin_run(Path(".snakemake"))
+    else:
+        require_current_run(Path(".snakemake"))
     experiment, outline = plan_experiment()
     if workflow.is_main_process:
         folder = Path("results", experiment.name)
@@ -70,6 +94,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
+MODEL_RESOURCES = model_resources()
 EPSILONS = {
     planning.ball_label(epsilon["text"]): epsilon["text"]
     for attack in outline["attacks"]
@@ -77,7 +102,6 @@ EPSILONS = {
 }
 MODELS = [model["name"] for model in outline["models"]]
 ATTACKS = [attack["name"] for attack in outline["attacks"]]
-GROUPS = [group["name"] for group in outline["checks"]]
 
 
 wildcard_constraints:
@@ -85,7 +109,6 @@ wildcard_constraints:
     model="|".join(map(re.escape, MODELS)),
     attack="|".join(map(re.escape, ATTACKS)),
     ball="|".join(map(re.escape, EPSILONS)),
-    group="|".join(GROUPS),
     seed=r"\d+",
     part=r"\d+",
     parts=r"\d+",
@@ -133,25 +156,31 @@ def attack_parts(wildcards):
     ]
 
 
-def check_job(wildcards):
-    return planning.CheckJob(wildcards.model, int(wildcards.seed), wildcards.group)
+def check_job(wildcards, group):
+    return planning.CheckJob(wildcards.model, int(wildcards.seed), group)
 
 
-def check_plan(wildcards):
-    return canonical_json(planning.check_plan(outline, check_job(wildcards)))
+def check_plan(group):
+    return lambda wildcards: canonical_json(
+        planning.check_plan(outline, check_job(wildcards, group))
+    )
 
 
-def check_inputs(wildcards):
-    return [
+def check_records_read(group):
+    return lambda wildcards: [
         str(Path("results", experiment.name, record))
-        for _, record, _ in planning.check_inputs(outline, check_job(wildcards))
+        for _, record, _ in planning.check_inputs(outline, check_job(wildcards, group))
     ]
 
 
-def places_of_check_inputs(wildcards, input):
+def check_inputs(group):
     """By which name a job knows each of its inputs. Taking `input`: as for `execution`."""
-    named = planning.check_inputs(outline, check_job(wildcards))
-    return [f"{name}={place}" for (name, _, _), place in zip(named, input)]
+    return lambda wildcards, input: [
+        f"{name}={place}"
+        for (name, _, _), place in zip(
+            planning.check_inputs(outline, check_job(wildcards, group)), input
+        )
+    ]
 
 
 def collect_plan(wildcards):
@@ -178,9 +207,11 @@ def figure_inputs(figure):
     ]
 
 
-def execution(wildcards, input):
+def execution(wildcards, input, resources):
     """How a job runs. Taking `input` keeps it out of what Snakemake compares between runs."""
     settings = experiment.execution.model_dump()
+    settings["gpus"] = resources.get("gpu", 0)
+    settings["runtime_minutes"] = resources.get("runtime")
     path = experiment.data.path
     settings["data_path"] = str(Path(path).expanduser()) if path else None
     settings["snakemake"] = command_line()

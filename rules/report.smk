@@ -61,6 +61,8 @@ for figure, entry in outline["figures"].items():
         conda:
             "../envs/biorobust.yaml"
         threads: experiment.execution.threads if "implementations" in entry else 1
+        resources:
+            **(MODEL_RESOURCES if "implementations" in entry else {}),
         params:
             plan=report_plan("figures", figure),
             inputs=figure_inputs(figure),

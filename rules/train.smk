@@ -5,9 +5,13 @@ rule train:
         training="results/{experiment}/models/{model}/seed-{seed}/training.json",
     log:
         "results/{experiment}/logs/train/{model}/seed-{seed}.log",
+    # On a cluster a retry goes on where a time limit, a preemption or a lost node ended the last.
+    retries: 10 if workflow.non_local_exec else None
     conda:
         "../envs/biorobust.yaml"
     threads: experiment.execution.threads
+    resources:
+        **MODEL_RESOURCES,
     params:
         plan=train_plan,
         execution=execution,

@@ -12,8 +12,8 @@ FIGURES = {name for name in REPORT if name.startswith("figure")} | SAMPLES | SAM
 PLAIN_ATTACKS = {"attack plain 0 pgd 0.01", "attack plain 0 pgd 8_255"}
 RETINAL_ATTACKS = {"attack retinal 0 pgd 0.01", "attack retinal 0 pgd 8_255"}
 # Checks read the rows of every attack on their model.
-PLAIN_CHECKS = {"check plain 0 rows", "check plain 0 cheap"}
-RETINAL_CHECKS = {"check retinal 0 rows", "check retinal 0 cheap"}
+PLAIN_CHECKS = {"check_rows plain 0", "check_cheap plain 0"}
+RETINAL_CHECKS = {"check_rows retinal 0", "check_cheap retinal 0"}
 CHECKS = PLAIN_CHECKS | RETINAL_CHECKS
 PLAIN = {"train plain 0"} | PLAIN_ATTACKS | PLAIN_CHECKS | EXAMPLE
 RETINAL = {"train retinal 0"} | RETINAL_ATTACKS | RETINAL_CHECKS | EXAMPLE

@@ -13,11 +13,12 @@ from argparse import Namespace
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from biorobust.errors import UserError
-from biorobust.files import read_json
+from biorobust.files import read_json, write_text
 from biorobust.jobs import orphan_mark
 from biorobust.planning import (
     Outline,
@@ -25,6 +26,10 @@ from biorobust.planning import (
     plan_digest,
     planned_records,
 )
+
+# Under these names a run hands its jobs the command to type and the mark of this very run.
+COMMAND_VARIABLE = "BIOROBUST_COMMAND"
+RUN_VARIABLE = "BIOROBUST_RUN"
 
 # A dry run or a listing holds the lock for a moment; a run waits that long before it gives up.
 _PATIENCE_SECONDS = 10.0
@@ -101,6 +106,30 @@ def claim_folder(state: Path, *, keep: bool) -> FileLock | None:
         return None
     _clear_after_kill(state)
     return lock
+
+
+def begin_run(state: Path) -> None:
+    """Mark this run as the folder's present one, for the jobs that it starts."""
+    os.environ[RUN_VARIABLE] = uuid4().hex
+    write_text(_run_mark(state), os.environ[RUN_VARIABLE])
+
+
+def require_current_run(state: Path) -> None:
+    """Stop a job that waited in a cluster's queue while another run took over from its own.
+
+    Snakemake would delete the job's outputs first, which the newer run may be using. Raises
+    UserError where the mark of the folder's present run is not the one that the job inherited.
+    """
+    inherited, mark = os.environ.get(RUN_VARIABLE), _run_mark(state)
+    if inherited and mark.is_file() and mark.read_text() != inherited:
+        raise UserError(
+            "this job belongs to an earlier run of snakemake, which a newer one has replaced; "
+            "nothing was run"
+        )
+
+
+def _run_mark(state: Path) -> Path:
+    return state / "biorobust.run"
 
 
 def _clear_after_kill(state: Path) -> None:
@@ -196,6 +225,12 @@ def forces_jobs(arguments: Sequence[str]) -> bool:
     """Whether Snakemake was told to run jobs whatever it knows of them."""
     options = _options(arguments)
     return bool(options.force or options.forceall or options.forcerun)
+
+
+def how_jobs_run(arguments: Sequence[str]) -> list[str]:
+    """The part of a command to type that says how jobs are to run: the profile that was given."""
+    profiles = _options(arguments).profile
+    return ["--profile", *profiles] if profiles else ["--cores", "1"]
 
 
 def _options(arguments: Sequence[str]) -> Namespace:

@@ -1,0 +1,153 @@
+"""Whatever ends a job or snakemake itself: the same bytes as undisturbed, and no work in vain."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from cluster import Cluster, run, wait_until
+from pipeline import result_bytes, snakemake
+from runs import (
+    TRAINING,
+    ClusterRun,
+    SlurmJob,
+    cluster_project,
+    slurm_jobs,
+    training_log,
+    training_processes,
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return cluster_project(tmp_path / "project")
+
+
+def assert_undisturbed(project: Path, undisturbed: dict[str, str]) -> None:
+    """The results of the run that was disturbed are whole, the same, and all there is."""
+    assert result_bytes(project) == undisturbed
+    assert [path.name for path in (project / "results").rglob(".*")] == []
+    assert "Nothing to be done" in snakemake(project, "--profile", "slurm").stderr
+
+
+def states(project: Path, rule: str) -> list[str]:
+    return [job.state for job in slurm_jobs(project) if job.rule == rule]
+
+
+def test_a_cancelled_job_is_submitted_again_and_goes_on(
+    cluster: Cluster, project: Path, undisturbed: dict[str, str]
+) -> None:
+    disturbed = ClusterRun(project)
+    run("scancel", disturbed.wait_for_checkpoint().number)
+    disturbed.end()
+    assert sorted(states(project, "train")) == ["CANCELLED", "COMPLETED"]
+    assert "goes on from" in training_log(project)
+    assert_undisturbed(project, undisturbed)
+
+
+def test_a_job_at_its_time_limit_is_submitted_again_and_goes_on(
+    cluster: Cluster, project: Path, undisturbed: dict[str, str]
+) -> None:
+    disturbed = ClusterRun(project, "--set-resources", "train:runtime=1")
+    disturbed.wait_for_checkpoint()
+    # Held still it cannot stop by itself, so that SLURM ends it.
+    (pid,) = training_processes(project)
+    os.kill(pid, signal.SIGSTOP)
+    disturbed.end()
+    assert sorted(states(project, "train")) == ["COMPLETED", "TIMEOUT"]
+    assert "goes on from" in training_log(project)
+    assert_undisturbed(project, undisturbed)
+
+
+def test_training_stops_by_itself_before_its_time_limit(
+    cluster: Cluster, project: Path, undisturbed: dict[str, str]
+) -> None:
+    disturbed = ClusterRun(project, "--set-resources", "train:runtime=2")
+    disturbed.wait_for_checkpoint()
+    (pid,) = training_processes(project)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(75)
+    os.kill(pid, signal.SIGCONT)
+    disturbed.end()
+    assert sorted(states(project, "train")) == ["COMPLETED", "FAILED"]
+    assert "goes on from" in training_log(project)
+    assert_undisturbed(project, undisturbed)
+
+
+def test_a_lost_node_costs_the_epoch_in_progress(
+    cluster: Cluster, project: Path, undisturbed: dict[str, str]
+) -> None:
+    disturbed = ClusterRun(project)
+    job = disturbed.wait_for_checkpoint()
+    cluster.kill_node(job.node)
+    wait_until(lambda: not training_processes(project), "the node's processes live")
+    disturbed.end()
+    # SLURM's own requeue keeps the number.
+    (again,) = [found for found in slurm_jobs(project) if found.rule == "train"]
+    assert again.number == job.number
+    assert again.node != job.node
+    assert "goes on from" in training_log(project)
+    assert_undisturbed(project, undisturbed)
+
+
+def test_a_preempted_job_goes_back_into_the_queue(
+    cluster: Cluster, project: Path, undisturbed: dict[str, str]
+) -> None:
+    disturbed = ClusterRun(project)
+    job = disturbed.wait_for_checkpoint()
+    run(*("sbatch", "--partition=urgent", "--exclusive", "--time=5"), *_on(job), "--wrap=sleep 3")
+    wait_until(lambda: _again(project, job).state == "PENDING", "nothing was preempted")
+    disturbed.end()
+    assert _again(project, job).state == "COMPLETED"
+    assert "goes on from" in training_log(project)
+    assert_undisturbed(project, undisturbed)
+
+
+def _on(job: SlurmJob) -> list[str]:
+    return [f"--nodelist={job.node}", "--output=/dev/null"]
+
+
+def _again(project: Path, job: SlurmJob) -> SlurmJob:
+    return next(found for found in slurm_jobs(project) if found.number == job.number)
+
+
+def test_a_killed_snakemake_takes_up_its_running_jobs(
+    cluster: Cluster, project: Path, undisturbed: dict[str, str]
+) -> None:
+    first = ClusterRun(project)
+    first.wait_for_checkpoint()
+    (orphan,) = training_processes(project)
+    os.kill(orphan, signal.SIGSTOP)
+    first.kill()
+    second = ClusterRun(project)
+    second.wait_for_job("train")
+    wait_until(lambda: "waiting for it" in training_log(project), "not waiting", seconds=120)
+    os.kill(orphan, signal.SIGCONT)
+    second.end()
+    assert "took the finished result of an earlier process" in training_log(project)
+    assert_undisturbed(project, undisturbed)
+
+
+def test_jobs_that_a_killed_snakemake_left_in_the_queue_do_nothing(
+    cluster: Cluster, project: Path, undisturbed: dict[str, str]
+) -> None:
+    blocker = run("sbatch", "--parsable", "--partition=gpu", "--exclusive", "--nodes=2",
+                  "--output=/dev/null", "--wrap=sleep 1000").strip()  # fmt: skip
+    first = ClusterRun(project)
+    waiting = first.wait_for_job("train", state="PENDING")
+    first.kill()
+    # The newer run does all the work before the job of the older one gets its turn.
+    run("scontrol", "hold", waiting.number)
+    run("scancel", blocker)
+    ClusterRun(project).end()
+    made = (project / TRAINING / "training.run.json").stat().st_mtime
+    run("scontrol", "release", waiting.number)
+    wait_until(
+        lambda: _again(project, waiting).state == "FAILED", "the old job does not end", seconds=60
+    )
+    assert (project / TRAINING / "training.run.json").stat().st_mtime == made
+    said = "".join(log.read_text() for log in project.glob(".snakemake/slurm_logs/**/*.log"))
+    assert "belongs to an earlier run" in said
+    assert_undisturbed(project, undisturbed)
