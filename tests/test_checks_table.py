@@ -19,9 +19,17 @@ from small_results import counted_job, make_grid, write_results
 
 def finding(model: str, seed: int, check: str, verdict: str, **changes: Any) -> dict[str, Any]:
     return {
-        **{"model": model, "seed": seed, "group": "rows", "check": check, "verdict": verdict},
-        **{"figure": 0.25, "threshold": "warns above 0, fails above 1", "images": []},
-        **{"sentence": f"{check} of {model} {seed}.", "forward_passes": 3, "backward_passes": 2},
+        "model": model,
+        "seed": seed,
+        "group": "rows",
+        "check": check,
+        "verdict": verdict,
+        "figure": 0.25,
+        "threshold": "warns above 0, fails above 1",
+        "images": [],
+        "sentence": f"{check} of {model} {seed}.",
+        "forward_passes": 3,
+        "backward_passes": 2,
         **changes,
     }
 
