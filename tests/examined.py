@@ -1,6 +1,8 @@
 """Small models that learned the digits, as the checks are given them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import torch
@@ -8,10 +10,11 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
-from biorobust.attacks.base import ImageAttack
 from biorobust.attacks.catalogue import build_attack
 from biorobust.checks.attacking import attacked
+from biorobust.checks.findings import Finding
 from biorobust.checks.honest import rows_of
+from biorobust.checks.kinds import CHECKS
 from biorobust.checks.recorded import AttackEntry, Recorded
 from biorobust.checks.subject import CountedModel, Subject
 from biorobust.models import build_model
@@ -34,10 +37,17 @@ def digits() -> Digits:
     return Digits(images, torch.tensor(bunch.target))
 
 
-def train(kind: str, options: dict[str, Any], epochs: int = 3) -> ImageClassifier:
-    """A model that has seen 800 digits a few times, in eval mode, its weights frozen."""
+def train(
+    kind: str, options: dict[str, Any], epochs: int = 3, *, shuffled: bool = False
+) -> ImageClassifier:
+    """A model that has seen 800 digits a few times, in eval mode, its weights frozen.
+
+    `shuffled`: whether the digits bore one another's labels.
+    """
     images, labels = digits()
     torch.manual_seed(0)
+    if shuffled:
+        labels = labels[torch.randperm(len(labels))]
     model = build_model(kind, image_size=32, classes=10, batch_norm_momentum=0.1, **options)
     model.train()
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
@@ -65,31 +75,31 @@ def examine(
     *,
     entries: Sequence[AttackEntry] = (LINF,),
     count: int = TESTED,
-    recorded_with: nn.Module | None = None,
-    attack: Callable[[AttackEntry], ImageAttack] | None = None,
+    order: Tensor | None = None,
 ) -> Subject:
     """The model with digits that it was not trained on and the rows of these attacks on it.
 
-    `recorded_with`: the model that was attacked for the rows, if it is another one.
+    `order` [count]: labels are those of the images in this order.
     """
     images, labels = digits()
     chosen = slice(TRAINED + 100, TRAINED + 100 + count)
+    images, labels = images[chosen], labels[chosen]
+    if order is not None:
+        labels = labels[order]
     recorded = Recorded(
         ids=[f"{number}.png" for number in range(count)],
-        labels=labels[chosen].numpy(),
+        labels=labels.numpy(),
         pixels=images[0].numel(),
         attacks=tuple(entries),
         rows={},
         training_accuracy=1.0,
     )
-    subject = Subject(
-        CountedModel(recorded_with or model), images[chosen], labels[chosen], recorded
-    )
+    subject = Subject(CountedModel(model), images, labels, recorded)
     rows = {
         (entry.name, text): rows_of(
             attacked(
                 subject,
-                attack(entry) if attack else build_attack(entry.kind, **entry.config),
+                build_attack(entry.kind, **entry.config),
                 torch.arange(count),
                 value,
             )
@@ -97,9 +107,13 @@ def examine(
         for entry in entries
         for text, value in entry.epsilons
     }
-    return Subject(
-        CountedModel(model),
-        images[chosen],
-        labels[chosen],
-        Recorded(**{**vars(recorded), "rows": rows}),
-    )
+    return Subject(CountedModel(model), images, labels, replace(recorded, rows=rows))
+
+
+def carried_out(name: str, subject: Subject, **thresholds: float) -> Finding:
+    """A check of the table at its own thresholds, but for those that are given."""
+    check = CHECKS[name]
+    given = subject.recorded if check.group == "rows" else subject
+    settings = {**check.thresholds, **thresholds}
+    finding: Finding = import_module(check.module).check(given, settings)
+    return finding

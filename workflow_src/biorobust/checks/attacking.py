@@ -101,10 +101,14 @@ def attacked(
 
 def outside(found: Finished, norm: str, epsilon: float) -> Tensor:
     """Which iterates leave the ball or the range of pixels, beyond float32's rounding: [m]."""
-    size = NORMS[norm].size(found.iterates.double() - found.originals.double())
-    inside = size <= epsilon * (1 + 1e-5) + 1e-7
     pixels = found.iterates.flatten(1)
+    inside = within(found.iterates, found.originals, norm, epsilon)
     return ~(inside & (pixels >= 0).all(1) & (pixels <= 1).all(1))
+
+
+def within(images: Tensor, originals: Tensor, norm: str, epsilon: float) -> Tensor:
+    """Which images are in the ball around their originals, up to float32's rounding: [m]."""
+    return NORMS[norm].size(images.double() - originals.double()) <= epsilon * (1 + 1e-5) + 1e-7
 
 
 class Listening(nn.Module):

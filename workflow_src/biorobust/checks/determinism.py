@@ -10,10 +10,13 @@ from collections.abc import Mapping
 
 import torch
 
+from biorobust.checks import expectation
 from biorobust.checks.findings import Finding, finding_of
 from biorobust.checks.subject import Subject, examining
 
 NAME = "determinism"
+
+honest = expectation.honest
 
 
 @examining(NAME)

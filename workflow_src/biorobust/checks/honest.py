@@ -5,14 +5,16 @@ stays broken by it. So the honest accuracy is never above the one that was measu
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from biorobust.attacks.base import ImageAttack
 from biorobust.attacks.engine import Finished
 from biorobust.attacks.norms import NORMS
+from biorobust.attacks.sanity import UnfitForAttack
 from biorobust.checks.attacking import Ball, attacked, balls
 from biorobust.checks.corrections import Correction
 from biorobust.checks.recorded import AttackRows
@@ -33,8 +35,9 @@ def worst_case(
         for rival in rivals(ball):
             left = subject.chosen(len(subject.images), rows.survived)
             if len(left):
-                found = attacked(subject, rival, left, ball.epsilon, model=model)
-                rows = _merged(rows, found.numbers, found)
+                # What a rival cannot attack at all it does not break.
+                with suppress(UnfitForAttack):
+                    rows = _merged(rows, attacked(subject, rival, left, ball.epsilon, model=model))
         corrections.append(Correction(ball.entry.name, ball.text, rows))
     return corrections
 
@@ -53,9 +56,9 @@ def rows_of(found: Finished) -> AttackRows:
     )
 
 
-def _merged(rows: AttackRows, numbers: Tensor, found: Finished) -> AttackRows:
+def _merged(rows: AttackRows, found: Finished) -> AttackRows:
     newer = rows_of(found)
-    at = numbers.numpy()[newer.success]
+    at = found.numbers.numpy()[newer.success]
     columns = {}
     for field in fields(AttackRows):
         column = np.array(getattr(rows, field.name))

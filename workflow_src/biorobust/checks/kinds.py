@@ -46,7 +46,7 @@ _CHEAP = {
     "finite_differences": _of_model(
         "finite_differences", "cheap", "36", warn=1e-4, fail=1e-2, images=4, directions=4
     ),
-    "rerun": _of_model("rerun", "cheap", "6 a (2 + steps)", warn=0, fail=0, images=6),
+    "rerun": _of_model("rerun", "cheap", "8 a (2 + steps)", warn=0, fail=0, images=8),
     "unbounded": _of_model(
         "unbounded", "cheap", "8 * 20 at most", warn=0, fail=0.01, images=8, steps=20
     ),
@@ -64,7 +64,7 @@ _THOROUGH = {
         "random_noise", "thorough", "1000 s a", warn=0, fail=0.01, draws=1000
     ),
     "logit_scale": _of_model("logit_scale", "thorough", "n + s a steps", warn=0.01, fail=0.03),
-    "more_steps": _of_model("more_steps", "thorough", "5 s a steps", warn=0.01, fail=0.03),
+    "more_steps": _of_model("more_steps", "thorough", "10 s a steps", warn=0.01, fail=0.03),
     "loss_plateau": _of_model(
         "loss_plateau", "thorough", "32 a steps", warn=0.25, fail=0.75, images=32
     ),

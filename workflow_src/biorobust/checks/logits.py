@@ -9,10 +9,33 @@ passes.
 
 from collections.abc import Mapping
 
+import torch
+from torch import Tensor, nn
+
+from biorobust.checks.attacking import descent_like
+from biorobust.checks.corrections import Correction
 from biorobust.checks.findings import Finding, finding_of
+from biorobust.checks.honest import worst_case
 from biorobust.checks.subject import Subject, examining
 
 NAME = "logits"
+
+
+class LogProbabilities(nn.Module):
+    """The logarithm of a model's probabilities, which are logits: [B, 3, N, N] -> [B, classes].
+
+    In float64 a softmax tells probabilities apart from 0 and 1 that float32 rounds to them.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits in float32."""
+        probabilities: Tensor = self.model(images.double())
+        return probabilities.clamp(min=torch.finfo(torch.float64).tiny).log().float()
 
 
 @examining(NAME)
@@ -33,4 +56,14 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
         means="an attack's cross-entropy applies a second softmax, which hides the gradient; "
         "leave out the model's last softmax",
         images=subject.ids_of(numbers[found]),
+    )
+
+
+def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction]:
+    """The rows that the attack gives on the logarithm of the probabilities."""
+    del thresholds
+    return worst_case(
+        subject,
+        lambda ball: [descent_like(ball.entry)],
+        LogProbabilities(subject.model.in_double()),
     )

@@ -1,9 +1,10 @@
 """Has the attack had enough steps?
 
-An attack that breaks more with `factor` times the steps had not arrived: the adversarial accuracy
-is one of impatience. Source: Carlini et al. 2019, "On Evaluating Adversarial Robustness" (double
-the steps until nothing changes). Cost: for each iterative attack, survivors * steps * `factor`
-forward passes and as many backward ones.
+An attack that breaks more with five times the steps had not arrived: the adversarial accuracy is
+one of impatience. The steps go as far as the experiment's, and once more a fifth as far each, since
+large steps only cross the ball and come back. Source: Carlini et al. 2019, "On Evaluating
+Adversarial Robustness" (more steps until nothing changes). Cost: for each iterative attack,
+survivors * steps * 10 forward passes and as many backward ones.
 """
 
 from collections.abc import Mapping
@@ -32,8 +33,8 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
         subject,
         thresholds,
         _rivals,
-        by=f"{_FACTOR} times as many steps",
-        means="the attack stops before it arrives; give it more steps",
+        by=f"{_FACTOR} times as many steps, as long or a fifth as long",
+        means="the attack stops before it arrives; give it more steps, or shorter ones",
     )
 
 
@@ -44,4 +45,9 @@ def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction
 
 
 def _rivals(ball: Ball) -> list[ImageAttack]:
-    return [descent_like(ball.entry, steps=_FACTOR * ball.entry.config["steps"])]
+    steps = _FACTOR * ball.entry.config["steps"]
+    shorter = ball.entry.config["relative_step"] / _FACTOR
+    return [
+        descent_like(ball.entry, steps=steps),
+        descent_like(ball.entry, steps=steps, relative_step=shorter),
+    ]

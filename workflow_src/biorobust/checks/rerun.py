@@ -21,6 +21,7 @@ from biorobust.checks.attacking import (
     outside,
     own_attack,
     telling_balls,
+    within,
 )
 from biorobust.checks.findings import Finding, finding_of, skipped
 from biorobust.checks.subject import Subject, examining
@@ -57,8 +58,8 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
 
 
 def _numbers(subject: Subject, ball: Ball, count: float) -> list[int]:
-    """Half of them survivors, for only they may be silent successes; the rest were broken."""
-    survivors = subject.chosen(count // 2, ball.rows.survived)
+    """Survivors, for only they may be silent successes, but a quarter that the attack broke."""
+    survivors = subject.chosen(count - count // 4, ball.rows.survived)
     broken = subject.chosen(count - len(survivors), ball.rows.success)
     numbers: list[int] = torch.cat([survivors, broken]).tolist()
     return numbers
@@ -75,8 +76,7 @@ def _fault(subject: Subject, ball: Ball, number: int) -> str:
     if bool(found.broken) != confirmed:
         return "the model itself does not confirm the verdict on the image handed back"
     asked, answers = torch.cat(listening.asked), torch.cat(listening.answers)
-    change = asked.double() - found.originals.double()
-    inside = NORMS[ball.entry.norm].size(change) <= ball.epsilon
+    inside = within(asked, found.originals, ball.entry.norm, ball.epsilon)
     if not found.broken and (inside & (answers.argmax(1) != label)).any():
         return "it came upon an adversarial image and called the image robust"
     return ""

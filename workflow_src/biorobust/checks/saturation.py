@@ -16,11 +16,14 @@ from collections.abc import Mapping
 from torch import Tensor
 from torch.nn import functional
 
+from biorobust.checks import logit_scale
 from biorobust.checks.findings import Finding, finding_of, skipped
 from biorobust.checks.subject import Subject, examining
 from biorobust.checks.zero_gradients import vanished
 
 NAME = "saturation"
+
+honest = logit_scale.honest
 
 
 @examining(NAME)

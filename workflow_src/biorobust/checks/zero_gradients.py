@@ -14,10 +14,13 @@ import torch
 from torch import Tensor
 
 from biorobust.attacks.losses import cross_entropy_margin
+from biorobust.checks import black_box
 from biorobust.checks.findings import Finding, finding_of, skipped
 from biorobust.checks.subject import DetachedGradient, Subject, examining
 
 NAME = "zero_gradients"
+
+honest = black_box.honest
 
 VANISHED = 1e-12
 """The length below which Foolbox, and this pipeline, no longer normalise a gradient."""
