@@ -34,17 +34,12 @@ def test_what_always_runs_cannot_be_left_out(groups: str) -> None:
 
 def test_unknown_checks_and_thresholds_are_named_with_what_is_near() -> None:
     line = mistake(**{"checks.thresholds": "{monoton: {warn: 1}}"})
-    assert line.startswith(
-        "checks.thresholds: there is no check 'monoton' (did you mean monotone?)"
-    )
+    assert line.startswith("checks.thresholds: there is no check 'monoton'")
+    assert "(did you mean monotone?)" in line
     line = mistake(**{"checks.thresholds": "{monotone: {warning: 1}}"})
-    assert (
-        line == "checks.thresholds: check monotone has no threshold 'warning'; allowed: warn, fail"
-    )
+    assert line.endswith(": check monotone has no threshold 'warning'; allowed: warn, fail")
     line = mistake(**{"checks.thresholds": "{monotone: {warn: few}}"})
-    assert line.startswith(
-        "checks.thresholds.monotone.warn: 'few' is not allowed; allowed: a number"
-    )
+    assert line.startswith("checks.thresholds.monotone.warn: 'few' is not allowed; allowed: ")
 
 
 def test_given_thresholds_replace_the_defaults_one_by_one(tmp_path: Path) -> None:
@@ -63,7 +58,7 @@ def test_every_check_can_be_carried_out_and_warns_before_it_fails(name: str) -> 
     check = CHECKS[name]
     module = import_module(check.module)
     assert callable(module.check)
-    assert "pass" in module.__doc__, "the docstring must tell the cost"
+    assert "Cost:" in module.__doc__ or "no pass" in module.__doc__
     assert check.group in GROUPS
     assert check.thresholds["warn"] <= check.thresholds["fail"]
     assert check.cost
