@@ -23,8 +23,8 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/slurm")]
 
 from cluster import Cluster, run, why_not  # noqa: E402
+from cluster_runs import cluster_project, slurm_jobs  # noqa: E402
 from pipeline import SNAKEMAKE, clean_environment  # noqa: E402
-from runs import cluster_project, slurm_jobs  # noqa: E402
 
 CONFIG = """\
 name: tiny

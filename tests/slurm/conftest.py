@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from cluster import Cluster, why_not
+from cluster_runs import cluster_project
 from pipeline import result_bytes, snakemake
-from runs import cluster_project
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +31,8 @@ def cluster(_cluster: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """SHA-256 of the results of the same experiment, run without a cluster, by path."""
+    """SHA-256 of the results of the same tables, made without a cluster, by path."""
     project = cluster_project(tmp_path_factory.mktemp("undisturbed") / "project")
-    done = snakemake(project, "--cores", "2")
+    done = snakemake(project, "tables", "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return result_bytes(project)

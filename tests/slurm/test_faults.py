@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster import Cluster, run, wait_until
-from pipeline import result_bytes, snakemake
-from runs import (
+from cluster_runs import (
     TRAINING,
     ClusterRun,
     SlurmJob,
@@ -18,6 +17,7 @@ from runs import (
     training_log,
     training_processes,
 )
+from pipeline import result_bytes, snakemake
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def assert_undisturbed(project: Path, undisturbed: dict[str, str]) -> None:
     """The results of the run that was disturbed are whole, the same, and all there is."""
     assert result_bytes(project) == undisturbed
     assert [path.name for path in (project / "results").rglob(".*")] == []
-    assert "Nothing to be done" in snakemake(project, "--profile", "slurm").stderr
+    assert "Nothing to be done" in snakemake(project, "tables", "--profile", "slurm").stderr
 
 
 def states(project: Path, rule: str) -> list[str]:
@@ -39,7 +39,7 @@ def states(project: Path, rule: str) -> list[str]:
 def test_a_cancelled_job_is_submitted_again_and_goes_on(
     cluster: Cluster, project: Path, undisturbed: dict[str, str]
 ) -> None:
-    disturbed = ClusterRun(project)
+    disturbed = ClusterRun(project, "tables")
     run("scancel", disturbed.wait_for_checkpoint().number)
     disturbed.end()
     assert sorted(states(project, "train")) == ["CANCELLED", "COMPLETED"]
@@ -50,7 +50,7 @@ def test_a_cancelled_job_is_submitted_again_and_goes_on(
 def test_a_job_at_its_time_limit_is_submitted_again_and_goes_on(
     cluster: Cluster, project: Path, undisturbed: dict[str, str]
 ) -> None:
-    disturbed = ClusterRun(project, "--set-resources", "train:runtime=1")
+    disturbed = ClusterRun(project, "tables", "--set-resources", "train:runtime=1")
     disturbed.wait_for_checkpoint()
     # Held still it cannot stop by itself, so that SLURM ends it.
     (pid,) = training_processes(project)
@@ -64,7 +64,7 @@ def test_a_job_at_its_time_limit_is_submitted_again_and_goes_on(
 def test_training_stops_by_itself_before_its_time_limit(
     cluster: Cluster, project: Path, undisturbed: dict[str, str]
 ) -> None:
-    disturbed = ClusterRun(project, "--set-resources", "train:runtime=2")
+    disturbed = ClusterRun(project, "tables", "--set-resources", "train:runtime=2")
     disturbed.wait_for_checkpoint()
     (pid,) = training_processes(project)
     os.kill(pid, signal.SIGSTOP)
@@ -79,7 +79,7 @@ def test_training_stops_by_itself_before_its_time_limit(
 def test_a_lost_node_costs_the_epoch_in_progress(
     cluster: Cluster, project: Path, undisturbed: dict[str, str]
 ) -> None:
-    disturbed = ClusterRun(project)
+    disturbed = ClusterRun(project, "tables")
     job = disturbed.wait_for_checkpoint()
     cluster.kill_node(job.node)
     wait_until(lambda: not training_processes(project), "the node's processes live")
@@ -95,7 +95,7 @@ def test_a_lost_node_costs_the_epoch_in_progress(
 def test_a_preempted_job_goes_back_into_the_queue(
     cluster: Cluster, project: Path, undisturbed: dict[str, str]
 ) -> None:
-    disturbed = ClusterRun(project)
+    disturbed = ClusterRun(project, "tables")
     job = disturbed.wait_for_checkpoint()
     run(*("sbatch", "--partition=urgent", "--exclusive", "--time=5"), *_on(job), "--wrap=sleep 3")
     wait_until(lambda: _again(project, job).state == "PENDING", "nothing was preempted")
@@ -116,12 +116,12 @@ def _again(project: Path, job: SlurmJob) -> SlurmJob:
 def test_a_killed_snakemake_takes_up_its_running_jobs(
     cluster: Cluster, project: Path, undisturbed: dict[str, str]
 ) -> None:
-    first = ClusterRun(project)
+    first = ClusterRun(project, "tables")
     first.wait_for_checkpoint()
     (orphan,) = training_processes(project)
     os.kill(orphan, signal.SIGSTOP)
     first.kill()
-    second = ClusterRun(project)
+    second = ClusterRun(project, "tables")
     second.wait_for_job("train")
     wait_until(lambda: "waiting for it" in training_log(project), "not waiting", seconds=120)
     os.kill(orphan, signal.SIGCONT)
@@ -135,13 +135,13 @@ def test_jobs_that_a_killed_snakemake_left_in_the_queue_do_nothing(
 ) -> None:
     blocker = run("sbatch", "--parsable", "--partition=gpu", "--exclusive", "--nodes=2",
                   "--output=/dev/null", "--wrap=sleep 1000").strip()  # fmt: skip
-    first = ClusterRun(project)
+    first = ClusterRun(project, "tables")
     waiting = first.wait_for_job("train", state="PENDING")
     first.kill()
     # The newer run does all the work before the job of the older one gets its turn.
     run("scontrol", "hold", waiting.number)
     run("scancel", blocker)
-    ClusterRun(project).end()
+    ClusterRun(project, "tables").end()
     made = (project / TRAINING / "training.run.json").stat().st_mtime
     run("scontrol", "release", waiting.number)
     wait_until(

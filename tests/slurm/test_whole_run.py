@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 from cluster import GPU_NODES, GPUS_PER_NODE, Cluster
+from cluster_runs import ClusterRun, cluster_project, gpus_in_use, slurm_jobs
 from pipeline import ROOT, result_bytes, snakemake
-from runs import ClusterRun, cluster_project, gpus_in_use, slurm_jobs
 
 
 def test_the_default_experiment_from_a_fresh_clone(cluster: Cluster, tmp_path: Path) -> None:

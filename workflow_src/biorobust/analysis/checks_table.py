@@ -1,12 +1,13 @@
 """The table of checks: can the numbers be trusted? A part a model, a row a check."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
 
 from biorobust.analysis.summary import Grid, read_results
 from biorobust.analysis.typesetting import Body, as_latex, as_markdown, as_text
-from biorobust.analysis.verdicts import Finding, read_findings, worst_over_seeds
+from biorobust.analysis.verdicts import MARKS, Finding, read_findings, worst_over_seeds
 from biorobust.files import write_text
 from biorobust.jobs import Inputs, Job, Result, files_written
 
@@ -39,24 +40,29 @@ def write_checks(directory: Path, output: Path) -> list[Path]:
 def render(findings: list[Finding], grid: Grid) -> dict[str, str]:
     """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
 
-    The CSV is for machines: one row a model, seed and check, images separated by blanks and
-    quoted where an id holds one. The others are for readers: for each model the most serious
-    verdict over its seeds on each check, and below it the sentence of whatever did not pass.
+    The CSV is for machines: one row a model, seed and check, images as a JSON list. The others are
+    for readers: for each model the most serious verdict over its seeds on each check, and below
+    it the sentence of whatever warns or fails. What applies to no model is named in the caption.
     The LaTeX needs the package booktabs.
     """
     parts: list[tuple[str, list[str], Body, list[str]]] = []
+    applied = {finding["check"] for finding in findings if finding["verdict"] != "skipped"}
     for model in grid["models"]:
-        chosen = [f for f in worst_over_seeds(findings) if f["model"] == model["name"]]
+        chosen = [
+            finding
+            for finding in worst_over_seeds(findings)
+            if finding["model"] == model["name"] and finding["check"] in applied
+        ]
         if chosen:
             body = {finding["check"]: _cells(finding) for finding in chosen}
             notes = [
                 f"{finding['check']} ({finding['verdict']}, seed {finding['seed']}): "
                 f"{finding['sentence']}"
                 for finding in chosen
-                if finding["verdict"] != "pass"
+                if finding["verdict"] in MARKS
             ]
             parts.append((model["name"], [model["name"], *_HEADER], body, notes))
-    caption = describe(findings)
+    caption = describe(findings, applied)
     # LaTeX moves each table where it likes; elsewhere one caption stands below them all.
     captions = [*[[]] * (len(parts) - 1), caption]
     below = [
@@ -67,23 +73,27 @@ def render(findings: list[Finding], grid: Grid) -> dict[str, str]:
         "csv": _csv(findings),
         "md": "\n".join(as_markdown(*part) for part in below),
         "tex": "\n".join(
-            as_latex(header, body, caption + notes, f"checks-{model}")
+            as_latex(header, body, caption[:1] + notes, f"checks-{model}")
             for model, header, body, notes in parts
         ),
         "txt": "\n".join(as_text(*part) for part in below),
     }
 
 
-def describe(findings: list[Finding]) -> list[str]:
-    """The sentences below the table: what it says, and what the checks took."""
+def describe(findings: list[Finding], applied: set[str]) -> list[str]:
+    """The sentences below the table: what it says, what the checks took, and what was skipped."""
     passes = {way: sum(f[f"{way}_passes"] for f in findings) for way in ("forward", "backward")}
-    return [
+    sentences = [
         "Checks of the evaluation itself: for each model the most serious verdict over its seeds, "
         "with the figure measured there. A figure above a threshold warns or fails; skipped means "
         "that the check does not apply. Images: how many are concerned.",
         f"The checks took {passes['forward']} forward and {passes['backward']} backward passes of "
         "an image through a model.",
     ]
+    if skipped := {f["check"]: f["sentence"] for f in findings if f["check"] not in applied}:
+        told = " ".join(f"{check}: {sentence}" for check, sentence in skipped.items())
+        sentences.append(f"Skipped for every model. {told}")
+    return sentences
 
 
 def _cells(finding: Finding) -> list[list[str]]:
@@ -94,9 +104,5 @@ def _cells(finding: Finding) -> list[list[str]]:
 
 def _csv(findings: list[Finding]) -> str:
     table = pd.DataFrame(findings, columns=_CSV_COLUMNS)
-    table["images"] = [" ".join(map(_quoted, images)) for images in table["images"]]
+    table["images"] = [json.dumps(images, ensure_ascii=False) for images in table["images"]]
     return str(table.to_csv(index=False, lineterminator="\n"))
-
-
-def _quoted(image: str) -> str:
-    return repr(image) if " " in image else image

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from biorobust.checks.findings import Finding, judged, skipped
+from biorobust.checks.findings import Finding, finding_of, skipped
 from biorobust.checks.recorded import Recorded
 from biorobust.checks.witnesses import inside
 
@@ -35,18 +35,17 @@ def check(recorded: Recorded, thresholds: Mapping[str, float]) -> Finding:
                 largest, where = excess, f"{attack.name} at epsilon {text}"
     if not compared:
         return skipped("ball_kept", "No attack of the experiment has an epsilon.")
-    warn, fail = thresholds["warn"], thresholds["fail"]
-    sentence = "Every perturbation is at most as large as its epsilon."
+    says = "Every perturbation is at most as large as its epsilon"
     if count:
-        sentence = (
+        says = (
             f"{count} perturbations are larger than their epsilon, the worst {largest:.3g} times "
-            f"as large ({where}): the attack does not keep to its ball, or uses another unit."
+            f"as large ({where})"
         )
-    return Finding(
-        check="ball_kept",
-        figure=count,
-        threshold=f"perturbations outside: warns above {warn:g}, fails above {fail:g}",
-        verdict=judged(count, warn, fail),
+    return finding_of(
+        "ball_kept",
+        count,
+        thresholds,
+        says=says,
+        means="the attack does not keep to its ball, or takes epsilon in another unit",
         images=recorded.named(images),
-        sentence=sentence,
     )

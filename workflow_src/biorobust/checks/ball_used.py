@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from biorobust.checks.findings import Finding, judged, skipped
+from biorobust.checks.findings import Finding, finding_of, skipped
 from biorobust.checks.recorded import Recorded
 from biorobust.checks.witnesses import method_of
 
@@ -29,18 +29,12 @@ def check(recorded: Recorded, thresholds: Mapping[str, float]) -> Finding:
     if not gaps:
         return skipped("ball_used", "No image survived an attack of many steps under an epsilon.")
     (name, text), figure = max(gaps.items(), key=lambda gap: gap[1])
-    warn, fail = thresholds["warn"], thresholds["fail"]
-    verdict = judged(figure, warn, fail)
-    sentence = (
-        f"The median survivor of {name} at epsilon {text} has a perturbation of "
-        f"{1 - figure:.3g} epsilon"
-    )
-    reason = ": the attack stays inside its ball, or uses another unit." if figure > warn else "."
-    return Finding(
-        check="ball_used",
-        figure=figure,
-        threshold=f"share of epsilon unused: warns above {warn:g}, fails above {fail:g}",
-        verdict=verdict,
-        images=recorded.named(recorded.rows[name, text].survived) if verdict != "pass" else (),
-        sentence=sentence + reason,
+    return finding_of(
+        "ball_used",
+        figure,
+        thresholds,
+        says=f"The median survivor of {name} at epsilon {text} has a perturbation of "
+        f"{1 - figure:.3g} epsilon",
+        means="the attack stays far inside its ball, or takes epsilon in another unit",
+        images=recorded.named(recorded.rows[name, text].survived),
     )

@@ -8,7 +8,7 @@ level, where no attack breaks a thing and every model looks robust. Reads rows a
 from collections.abc import Mapping
 from math import sqrt
 
-from biorobust.checks.findings import Finding, judged, skipped
+from biorobust.checks.findings import Finding, finding_of, skipped
 from biorobust.checks.recorded import Recorded
 
 
@@ -30,24 +30,17 @@ def check(recorded: Recorded, thresholds: Mapping[str, float]) -> Finding:
     if not any(a.norm == "l2" and a.epsilons[-1][1] is not None for a in recorded.attacks):
         return skipped("epsilon_unit", "No attack of the experiment has an epsilon in true L2.")
     figure = max(shares.values(), default=0.0)
-    warn, fail = thresholds["warn"], thresholds["fail"]
-    verdict = judged(figure, warn, fail)
-    sentence = "No L2 ball of the experiment is so small that RMS must have been meant."
-    if verdict != "pass":
+    says = "No L2 ball of the experiment is as small as one in which RMS was meant"
+    if shares:
         name, text, levels = max(shares, key=lambda key: shares[key])
-        sentence = (
+        says = (
             f"{name} at its largest epsilon, {text} in true L2, moves a pixel by {levels:.2g} grey "
-            f"levels on average and left {100 * figure:.1f}% of the images standing: if the "
-            "epsilon is the thesis's, the norm is rms."
+            f"levels on average and left {figure:.1%} of the images standing"
         )
-    return Finding(
-        check="epsilon_unit",
-        figure=figure,
-        threshold=(
-            f"share left standing below {thresholds['grey_levels']:g} grey levels: warns above "
-            f"{warn:g}, fails above {fail:g}"
-        ),
-        verdict=verdict,
-        images=(),
-        sentence=sentence,
+    return finding_of(
+        "epsilon_unit",
+        figure,
+        thresholds,
+        says=says,
+        means="if the epsilon is the thesis's, the norm is rms",
     )

@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from biorobust.checks.findings import Finding, judged, skipped
+from biorobust.checks.findings import Finding, finding_of, skipped
 from biorobust.checks.recorded import Recorded
 
 
@@ -30,18 +30,17 @@ def check(recorded: Recorded, thresholds: Mapping[str, float]) -> Finding:
     counts = [int(images.sum()) for images in lost]
     worst = int(np.argmax(counts))
     attack, smaller, larger = pairs[worst]
-    figure, warn, fail = counts[worst], thresholds["warn"], thresholds["fail"]
-    sentence = "Every image that an attack broke it broke at every larger epsilon as well."
-    if figure:
-        sentence = (
-            f"{attack.name} broke {figure} images at epsilon {smaller} that it did not break at "
-            f"{larger}."
+    says = "Every image that an attack broke it broke at every larger epsilon as well"
+    if counts[worst]:
+        says = (
+            f"{attack.name} broke {counts[worst]} images at epsilon {smaller} that it did not "
+            f"break at {larger}"
         )
-    return Finding(
-        check="monotone",
-        figure=figure,
-        threshold=f"images lost: warns above {warn:g}, fails above {fail:g}",
-        verdict=judged(figure, warn, fail),
+    return finding_of(
+        "monotone",
+        counts[worst],
+        thresholds,
+        says=says,
+        means="its steps are too long, or it hands back its last iterate instead of its best",
         images=recorded.named(lost[worst]),
-        sentence=sentence,
     )

@@ -9,7 +9,7 @@ from math import sqrt
 
 import numpy as np
 
-from biorobust.checks.findings import Finding, judged
+from biorobust.checks.findings import Finding, finding_of
 from biorobust.checks.recorded import AttackEntry, AttackRows, Booleans, Recorded
 
 # Sizes are computed in float64 from float32 pixels and written exactly.
@@ -30,17 +30,16 @@ def check(recorded: Recorded, thresholds: Mapping[str, float]) -> Finding:
                 at_fault |= rows_at_fault
             count += int(at_fault.sum())
             images |= at_fault
-    warn, fail = thresholds["warn"], thresholds["fail"]
-    sentence = "Sizes, predictions, verdicts and losses of all rows fit one another."
+    says = "Sizes, predictions, verdicts and losses of all rows fit one another"
     if count:
-        sentence = f"{count} rows hold what cannot be, the first: {first}."
-    return Finding(
-        check="possible_values",
-        figure=count,
-        threshold=f"rows: warns above {warn:g}, fails above {fail:g}",
-        verdict=judged(count, warn, fail),
+        says = f"{count} rows hold what cannot be, such as {first}"
+    return finding_of(
+        "possible_values",
+        count,
+        thresholds,
+        says=says,
+        means="they were edited, mixed, or written by something else than the attack",
         images=recorded.named(images),
-        sentence=sentence,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from biorobust.checks.findings import Finding, judged
+from biorobust.checks.findings import Finding, finding_of
 from biorobust.checks.recorded import Recorded
 from biorobust.checks.witnesses import inside
 
@@ -30,18 +30,14 @@ def check(recorded: Recorded, thresholds: Mapping[str, float]) -> Finding:
                 where = f"{attack.name} at epsilon {text}"
             count += int(at_fault.sum())
             images |= at_fault
-    warn, fail = thresholds["warn"], thresholds["fail"]
-    sentence = "Every verdict is that of the prediction on the image that the attack handed back."
+    says = "Every verdict is that of the prediction on the image that the attack handed back"
     if count:
-        sentence = (
-            f"{count} verdicts contradict the prediction on the image handed back; the first: "
-            f"{where}."
-        )
-    return Finding(
-        check="silent_success",
-        figure=count,
-        threshold=f"verdicts: warns above {warn:g}, fails above {fail:g}",
-        verdict=judged(count, warn, fail),
+        says = f"{count} verdicts contradict the prediction on the image handed back, as of {where}"
+    return finding_of(
+        "silent_success",
+        count,
+        thresholds,
+        says=says,
+        means="the attack hands back another image than the one that it judged",
         images=recorded.named(images),
-        sentence=sentence,
     )

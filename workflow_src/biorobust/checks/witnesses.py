@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from biorobust.checks.corrections import Correction
-from biorobust.checks.findings import Finding, judged, skipped
+from biorobust.checks.findings import Finding, finding_of, skipped
 from biorobust.checks.recorded import AttackEntry, AttackRows, Booleans, Recorded
 
 Method = Literal["noise", "black box", "single step", "many steps"]
@@ -119,20 +119,19 @@ def finding_of_misses(
         return skipped(check, "The experiment has no two attacks that this compares.")
     worst = max(found, key=lambda miss: int(miss.images.sum()))
     missed, total = int(worst.images.sum()), len(recorded.ids)
-    sentence = f"No image that {worst.attack.name} left standing was broken by a rival in its ball."
+    says = f"No image that {worst.attack.name} left standing was broken by a rival in its ball"
     if missed:
-        sentence = (
+        says = (
             f"At epsilon {worst.epsilon}, {worst.attack.name} missed {missed} of {total} images "
-            f"that {' and '.join(worst.rivals)} broke inside the same ball."
+            f"that {' and '.join(worst.rivals)} broke inside the same ball"
         )
-    figure, warn, fail = missed / total, thresholds["warn"], thresholds["fail"]
-    return Finding(
-        check=check,
-        figure=figure,
-        threshold=f"share of images missed: warns above {warn:g}, fails above {fail:g}",
-        verdict=judged(figure, warn, fail),
+    return finding_of(
+        check,
+        missed / total,
+        thresholds,
+        says=says,
+        means="its number is too kind; the table's has these images in it",
         images=recorded.named(worst.images),
-        sentence=sentence,
     )
 
 
