@@ -64,9 +64,7 @@ def model_resources():
     """What a job that runs a model asks for. A profile, or --set-resources, may say otherwise."""
     if experiment.execution.device == "cpu":
         return {"gpu": 0}
-    partition = None
-    if workflow.is_main_process and workflow.non_local_exec:
-        partition = gpu_partition()
+    partition = gpu_partition() if ON_CLUSTER else None
     return {"gpu": 1} | ({"slurm_partition": partition} if partition else {})
 
 
@@ -94,6 +92,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
+ON_CLUSTER = workflow.is_main_process and runs_elsewhere(sys.argv[1:])
 MODEL_RESOURCES = model_resources()
 EPSILONS = {
     planning.ball_label(epsilon["text"]): epsilon["text"]

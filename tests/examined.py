@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -61,6 +62,12 @@ def train(
     return model.eval().requires_grad_(False)
 
 
+@cache
+def slim_standard() -> ImageClassifier:
+    """The standard model, very slim; one for all tests, which must not change it."""
+    return train("standard", {"width": 4, "stem_width": 4})
+
+
 LINF = AttackEntry(
     "linf-pgd",
     "pgd",
@@ -76,16 +83,21 @@ def examine(
     entries: Sequence[AttackEntry] = (LINF,),
     count: int = TESTED,
     order: Tensor | None = None,
+    own_labels: bool = False,
 ) -> Subject:
     """The model with digits that it was not trained on and the rows of these attacks on it.
 
-    `order` [count]: labels are those of the images in this order.
+    `order` [count]: labels are those of the images in this order. `own_labels`: they are what the
+    model says, as if it had learned.
     """
     images, labels = digits()
     chosen = slice(TRAINED + 100, TRAINED + 100 + count)
     images, labels = images[chosen], labels[chosen]
     if order is not None:
         labels = labels[order]
+    if own_labels:
+        with torch.no_grad():
+            labels = model(images).argmax(1)
     recorded = Recorded(
         ids=[f"{number}.png" for number in range(count)],
         labels=labels.numpy(),

@@ -198,6 +198,13 @@ class ProjectedOutOfTheBall(FaultyDescent):
         return images.images + NORMS["linf"].project(after - images.images, length)
 
 
+class DescendingTheLoss(FaultyDescent):
+    """Goes where the model is surer."""
+
+    def moved(self, before: Tensor, after: Tensor, images: Images) -> Tensor:
+        return super().moved(before, 2 * before - after, images)
+
+
 class InPixelsOf255(FaultyDescent):
     """Divides an epsilon by 255 that was divided already."""
 

@@ -10,7 +10,7 @@ from biorobust.checks.recorded import AttackEntry
 from biorobust.config.reading import read_experiment
 from biorobust.errors import UserError
 from biorobust.models.base import ImageClassifier
-from examined import LINF, carried_out, examine, train
+from examined import LINF, carried_out, examine, slim_standard
 from pipeline import ROOT
 
 PIXELS = 3 * 32 * 32
@@ -19,7 +19,7 @@ OPTIONS = {"steps": 20, "relative_step": 1 / 3}
 
 @pytest.fixture(scope="module")
 def model() -> ImageClassifier:
-    return train("standard", {"width": 4, "stem_width": 4})
+    return slim_standard()
 
 
 def entry(norm: str, *epsilons: float) -> AttackEntry:

@@ -15,14 +15,14 @@ from biorobust.checks import expectation
 from biorobust.checks.findings import Finding
 from biorobust.checks.subject import Subject
 from biorobust.models.base import ImageClassifier
-from examined import LINF, carried_out, examine, train
+from examined import LINF, carried_out, examine, slim_standard, train
 
 SLIM = {"width": 4, "stem_width": 4}
 
 
 @pytest.fixture(scope="module")
 def model() -> ImageClassifier:
-    return train("standard", SLIM)
+    return slim_standard()
 
 
 @pytest.fixture(scope="module")

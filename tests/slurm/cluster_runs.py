@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cluster import run, wait_until
-from pipeline import ROOT, SNAKEMAKE, clean_environment, copy_project
+from pipeline import ROOT, SNAKEMAKE, clean_environment, copy_project, edit
 
 # A little training that is long enough to be hit, and what hangs on it.
 CONFIG = """\
@@ -73,6 +73,11 @@ def cluster_project(folder: Path, config: str = CONFIG) -> Path:
     project = copy_project(folder, config)
     shutil.copytree(ROOT / "slurm", project / "slurm")
     return project
+
+
+def limit_training(project: Path, minutes: int) -> None:
+    """Give training jobs so many minutes, in the project's profile as a user would."""
+    edit(project, "slurm/config.yaml", '"240 * min(attempt, 3)"', str(minutes))
 
 
 class ClusterRun:
@@ -140,4 +145,5 @@ def training_processes(project: Path) -> list[int]:
 
 def training_log(project: Path) -> str:
     """What the training job said: of its last start, since each begins the log anew."""
-    return (project / "results/tiny/logs/train/plain/seed-0.log").read_text()
+    path = project / "results/tiny/logs/train/plain/seed-0.log"
+    return path.read_text() if path.is_file() else ""

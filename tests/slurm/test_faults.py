@@ -13,6 +13,7 @@ from cluster_runs import (
     ClusterRun,
     SlurmJob,
     cluster_project,
+    limit_training,
     slurm_jobs,
     training_log,
     training_processes,
@@ -50,13 +51,15 @@ def test_a_cancelled_job_is_submitted_again_and_goes_on(
 def test_a_job_at_its_time_limit_is_submitted_again_and_goes_on(
     cluster: Cluster, project: Path, undisturbed: dict[str, str]
 ) -> None:
-    disturbed = ClusterRun(project, "tables", "--set-resources", "train:runtime=1")
+    limit_training(project, 1)
+    disturbed = ClusterRun(project, "tables")
     disturbed.wait_for_checkpoint()
     # Held still it cannot stop by itself, so that SLURM ends it.
     (pid,) = training_processes(project)
     os.kill(pid, signal.SIGSTOP)
     disturbed.end()
-    assert sorted(states(project, "train")) == ["COMPLETED", "TIMEOUT"]
+    assert states(project, "train").count("COMPLETED") == 1
+    assert "TIMEOUT" in states(project, "train")
     assert "goes on from" in training_log(project)
     assert_undisturbed(project, undisturbed)
 
@@ -64,14 +67,17 @@ def test_a_job_at_its_time_limit_is_submitted_again_and_goes_on(
 def test_training_stops_by_itself_before_its_time_limit(
     cluster: Cluster, project: Path, undisturbed: dict[str, str]
 ) -> None:
-    disturbed = ClusterRun(project, "tables", "--set-resources", "train:runtime=2")
+    limit_training(project, 2)
+    disturbed = ClusterRun(project, "tables")
     disturbed.wait_for_checkpoint()
     (pid,) = training_processes(project)
     os.kill(pid, signal.SIGSTOP)
     time.sleep(75)
     os.kill(pid, signal.SIGCONT)
     disturbed.end()
-    assert sorted(states(project, "train")) == ["COMPLETED", "FAILED"]
+    assert states(project, "train").count("COMPLETED") == 1
+    assert "FAILED" in states(project, "train")
+    assert "TIMEOUT" not in states(project, "train")
     assert "goes on from" in training_log(project)
     assert_undisturbed(project, undisturbed)
 
@@ -143,6 +149,8 @@ def test_jobs_that_a_killed_snakemake_left_in_the_queue_do_nothing(
     run("scancel", blocker)
     ClusterRun(project, "tables").end()
     made = (project / TRAINING / "training.run.json").stat().st_mtime
+    # The newer run has removed the empty folder that the older one had made for this job's output.
+    (project / ".snakemake/slurm_logs/rule_train/tiny_plain_0").mkdir(parents=True)
     run("scontrol", "release", waiting.number)
     wait_until(
         lambda: _again(project, waiting).state == "FAILED", "the old job does not end", seconds=60

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cluster import GPU_NODES, GPUS_PER_NODE, Cluster
 from cluster_runs import ClusterRun, cluster_project, gpus_in_use, slurm_jobs
-from pipeline import ROOT, result_bytes, snakemake
+from pipeline import ROOT, edit, result_bytes, snakemake
 
 
 def test_the_default_experiment_from_a_fresh_clone(cluster: Cluster, tmp_path: Path) -> None:
@@ -41,7 +41,8 @@ def test_the_default_experiment_from_a_fresh_clone(cluster: Cluster, tmp_path: P
 
 def test_gpu_requests_limit_what_runs_at_once(cluster: Cluster, tmp_path: Path) -> None:
     project = cluster_project(tmp_path / "project", _SEEDS)
-    run = ClusterRun(project, "models", "--set-resources", "train:gpu=2")
+    edit(project, "slurm/config.yaml", "training_gpus: 1", "training_gpus: 2")
+    run = ClusterRun(project, "models")
     most, waited = 0, False
     while run.process.poll() is None:
         held = gpus_in_use()

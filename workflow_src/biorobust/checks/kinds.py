@@ -41,18 +41,18 @@ _CHEAP = {
         "batch_independence", "cheap", "16", warn=1e-4, fail=1e-2, images=8
     ),
     "logits": _of_model("logits", "cheap", "16", warn=0, fail=0, images=16),
-    "zero_gradients": _of_model("zero_gradients", "cheap", "16", warn=0, fail=0.01, images=16),
-    "saturation": _of_model("saturation", "cheap", "16", warn=0.05, fail=0.5, images=16),
+    "zero_gradients": _of_model("zero_gradients", "cheap", "32", warn=0, fail=0.01, images=32),
+    "saturation": _of_model("saturation", "cheap", "32", warn=0.05, fail=0.5, images=32),
     "finite_differences": _of_model(
         "finite_differences", "cheap", "36", warn=1e-4, fail=1e-2, images=4, directions=4
     ),
     "rerun": _of_model("rerun", "cheap", "8 a (2 + steps)", warn=0, fail=0, images=8),
     "unbounded": _of_model(
-        "unbounded", "cheap", "8 * 20 at most", warn=0, fail=0.01, images=8, steps=20
+        "unbounded", "cheap", "16 * 20 at most", warn=0, fail=0.01, images=16, steps=20
     ),
-    "single_step": _of_model("single_step", "cheap", "32 a", warn=0.02, fail=0.05, images=16),
+    "single_step": _of_model("single_step", "cheap", "64 a", warn=0.02, fail=0.05, images=32),
     "random_noise": _of_model(
-        "random_noise", "cheap", "8 * 10 a", warn=0, fail=0.01, images=8, draws=10
+        "random_noise", "cheap", "16 * 10 a", warn=0, fail=0.01, images=16, draws=10
     ),
 }
 _THOROUGH = {

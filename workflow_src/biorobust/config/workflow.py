@@ -233,6 +233,16 @@ def how_jobs_run(arguments: Sequence[str]) -> list[str]:
     return ["--profile", *profiles] if profiles else ["--cores", "1"]
 
 
+def runs_elsewhere(arguments: Sequence[str]) -> bool:
+    """Whether Snakemake, called with these arguments, hands jobs to a cluster.
+
+    It tells a Snakefile of its executor only after the rules were read.
+    """
+    from snakemake.cli import parse_args
+
+    return parse_args(list(arguments))[1].executor not in (None, "local")
+
+
 def _options(arguments: Sequence[str]) -> Namespace:
     from snakemake.cli import get_argument_parser
 
