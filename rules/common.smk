@@ -27,6 +27,7 @@ from biorobust.config.workflow import (
     how_jobs_run,
     refuse_strangers,
     require_current_run,
+    runs_elsewhere,
     runs_jobs,
     use_this_clone,
 )

@@ -1,5 +1,6 @@
 """The SLURM profile and what the Snakefile adds to it, without a cluster."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -98,12 +99,18 @@ def test_a_site_changes_the_first_lines_alone() -> None:
 def test_the_plan_of_a_run_on_a_cluster(tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
     shutil.copytree(ROOT / "slurm", project / "slurm")
-    planned = snakemake(project, "-n", "--profile", "slurm")
+    sinfo = tmp_path / "programs/sinfo"
+    sinfo.parent.mkdir()
+    sinfo.write_text("#!/bin/sh\necho 'cpu*|(null)|up'\necho 'volta|gpu:4|up'\n")
+    sinfo.chmod(0o755)
+    path = f"{sinfo.parent}:{os.environ['PATH']}"
+    planned = snakemake(project, "-n", "--profile", "slurm", PATH=path)
     assert planned.returncode == 0, planned.stderr
     train, attack = (
         re.search(rf"^rule {rule}:.*?resources: (.*?)$", planned.stdout, re.M | re.S)[1]
         for rule in ("train", "attack")
     )
+    assert "slurm_partition=volta" in train.split(", ")
     assert {"gpu=1", "mem_mb=8000", "runtime=240"} <= set(train.split(", "))
     assert {"gpu=1", "mem_mb=8000", "runtime=60"} <= set(attack.split(", "))
 

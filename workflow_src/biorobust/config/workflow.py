@@ -12,6 +12,8 @@ import sys
 from argparse import Namespace
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from uuid import uuid4
 
@@ -240,7 +242,10 @@ def runs_elsewhere(arguments: Sequence[str]) -> bool:
     """
     from snakemake.cli import parse_args
 
-    return parse_args(list(arguments))[1].executor not in (None, "local")
+    # Snakemake has named the profile already.
+    with redirect_stderr(StringIO()):
+        _, options = parse_args(list(arguments))
+    return options.executor not in (None, "local")
 
 
 def _options(arguments: Sequence[str]) -> Namespace:
