@@ -12,6 +12,7 @@ include: "rules/common.smk"
 include: "rules/shards.smk"
 include: "rules/train.smk"
 include: "rules/attack.smk"
+include: "rules/check.smk"
 include: "rules/report.smk"
 
 

@@ -15,6 +15,7 @@ SOURCE = Path(workflow.basedir) / "workflow_src"
 sys.path.insert(0, str(SOURCE))
 
 from biorobust import planning
+from biorobust.analysis.finding_marks import objections
 from biorobust.config.cluster import cap_polling, gpu_partition
 from biorobust.config.outline import make_outline, weights_path
 from biorobust.config.reading import overlaid, read_experiment
@@ -167,6 +168,33 @@ def attack_parts(wildcards):
     ]
 
 
+def check_job(wildcards, group):
+    return planning.CheckJob(wildcards.model, int(wildcards.seed), group)
+
+
+def check_plan(group):
+    return lambda wildcards: canonical_json(
+        planning.check_plan(outline, check_job(wildcards, group))
+    )
+
+
+def check_records_read(group):
+    return lambda wildcards: [
+        str(Path("results", experiment.name, record))
+        for _, record, _ in planning.check_inputs(outline, check_job(wildcards, group))
+    ]
+
+
+def check_inputs(group):
+    """By which name a job knows each of its inputs. Taking `input`: as for `execution`."""
+    return lambda wildcards, input: [
+        f"{name}={place}"
+        for (name, _, _), place in zip(
+            planning.check_inputs(outline, check_job(wildcards, group)), input
+        )
+    ]
+
+
 def collect_plan(wildcards):
     return canonical_json(planning.collect_plan(outline))
 
@@ -211,6 +239,13 @@ def attack_records(wildcards):
     return [
         str(Path("results", experiment.name, planning.attack_record(job)))
         for job in planning.attack_jobs(outline)
+    ]
+
+
+def check_records(wildcards):
+    return [
+        str(Path("results", experiment.name, planning.check_record(job)))
+        for job in planning.check_jobs(outline)
     ]
 
 
@@ -261,8 +296,11 @@ def show_tables():
             )
     record = folder / "results.json"
     if record.is_file():
-        for warning in json.loads(record.read_text())["warnings"]:
+        facts = json.loads(record.read_text())
+        for warning in facts["warnings"]:
             print(f"Warning: {warning}")
+        for objection in objections(facts["checks"]):
+            print(f"Check {objection}")
     print(f"Tables, figures and rows: {folder}/")
 
 

@@ -1,9 +1,11 @@
 rule collect:
     input:
         attack_records,
+        check_records,
     output:
         results="results/{experiment}/results.json",
         rows="results/{experiment}/results.parquet",
+        corrections="results/{experiment}/corrections.parquet",
     log:
         "results/{experiment}/logs/collect.log",
     localrule: True

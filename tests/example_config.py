@@ -14,6 +14,7 @@ models:
   - {name: eye, kind: retinal_fixations}
 attacks:
   - {name: pgd, kind: pgd, epsilons: [0.01, 8/255]}
+checks: {groups: [rows, cheap]}
 execution: {threads: 2}
 """
 

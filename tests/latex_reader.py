@@ -26,6 +26,8 @@ COMMANDS = {
     "textgreater": ">",
     "textbar": "|",
     "footnotesize": "",
+    "dag": "†",
+    "ddag": "‡",
 }
 MATHS = {r"\pm": "±", r"\epsilon": "ε", r"\infty": "∞", "-": "−", r"\times": "×"}
 

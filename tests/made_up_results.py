@@ -17,10 +17,15 @@ from biorobust.errors import UserError
 from biorobust.files import read_json, sha256_of_file, write_json, write_text
 from biorobust.planning import (
     AttackJob,
+    CheckJob,
     Outline,
     attack_jobs,
     attack_plan,
     attack_record,
+    check_inputs,
+    check_jobs,
+    check_plan,
+    check_record,
     collect_plan,
     report_plan,
     shard_plan,
@@ -118,6 +123,48 @@ def write_attack(
     write_json(path.with_name(f"{path.stem}.run.json"), {"versions": versions, "record": record})
 
 
+FINDING = {
+    "check": "monotone",
+    "figure": 0.0,
+    "threshold": "images lost",
+    "verdict": "pass",
+    "images": [],
+    "sentence": "None.",
+    "forward_passes": 2,
+    "backward_passes": 1,
+}
+
+
+def write_checks(
+    project: Project, job: CheckJob, *, corrections: Sequence[Sequence[str]] = (), **changes: Any
+) -> None:
+    """The findings, corrections and record of one job of checks.
+
+    `corrections` are (attack, corrects, epsilon, image, success); the other columns are made up.
+    """
+    path = project.folder / check_record(job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = path.with_name(f"{job.group}.findings.json")
+    honest = path.with_name(f"{job.group}.corrections.csv")
+    write_json(told, [{**FINDING, **changes}])
+    with honest.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["attack", "corrects", "epsilon_text", "image", "success", "linf"])
+        writer.writerows([*row, "0.25"] for row in corrections)
+    sums = {
+        name: sha256_of_file(project.folder / source)
+        for name, source, _ in check_inputs(project.outline, job)
+    }
+    outputs = {file.name: sha256_of_file(file) for file in (told, honest)}
+    write_json(path, make_record(check_plan(project.outline, job), sums, outputs, {}))
+
+
+def check_all(project: Project) -> None:
+    """Every check passes on the rows as they are."""
+    for job in check_jobs(project.outline):
+        write_checks(project, job)
+
+
 def make_project(folder: Path, **changes: Any) -> Project:
     """A project whose every attack job has run; `changes` as in `make_plan`."""
     outline = make_plan(**changes)
@@ -137,6 +184,7 @@ def make_project(folder: Path, **changes: Any) -> Project:
         write_json(path.with_name("training.run.json"), {"versions": versions, "record": record})
     for job in attack_jobs(outline):
         write_attack(project, job, torch="2.9", python="3.11.4")
+    check_all(project)
     return project
 
 

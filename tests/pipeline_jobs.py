@@ -6,7 +6,8 @@ SIZES = {"table_robustness", "figure_survival"}
 TRADE_OFF = {"table_trade_off"}
 # Made from every other record, so it comes with any job.
 COSTS = {"table_costs"}
-REPORT = {"collect"} | ACCURACIES | SIZES | TRADE_OFF | COSTS
+VERDICTS = {"table_checks"}
+REPORT = {"collect"} | ACCURACIES | SIZES | TRADE_OFF | COSTS | VERDICTS
 SAMPLES, SAMPLING = {"figure_dataset_samples"}, {"figure_retinal_sampling"}
 IMAGES = {"table_data"}
 # Both models are run for it.
@@ -14,6 +15,10 @@ EXAMPLE = {"figure_adversarial_example"}
 FIGURES = {name for name in REPORT if name.startswith("figure")} | SAMPLES | SAMPLING | EXAMPLE
 PLAIN_ATTACKS = {"attack plain 0 pgd 0.01", "attack plain 0 pgd 8_255"}
 RETINAL_ATTACKS = {"attack retinal 0 pgd 0.01", "attack retinal 0 pgd 8_255"}
-PLAIN = {"train plain 0"} | PLAIN_ATTACKS | EXAMPLE
-RETINAL = {"train retinal 0"} | RETINAL_ATTACKS | EXAMPLE
+# Checks read the rows of every attack on their model.
+PLAIN_CHECKS = {"check_rows plain 0", "check_cheap plain 0"}
+RETINAL_CHECKS = {"check_rows retinal 0", "check_cheap retinal 0"}
+CHECKS = PLAIN_CHECKS | RETINAL_CHECKS
+PLAIN = {"train plain 0"} | PLAIN_ATTACKS | PLAIN_CHECKS | EXAMPLE
+RETINAL = {"train retinal 0"} | RETINAL_ATTACKS | RETINAL_CHECKS | EXAMPLE
 EVERYTHING = {"shard"} | PLAIN | RETINAL | REPORT | FIGURES | IMAGES

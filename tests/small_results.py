@@ -93,10 +93,13 @@ def make_grid(models: dict[str, list[int]], attacks: dict[str, list[str]]) -> Gr
             }
             for name, texts in attacks.items()
         ],
+        "checks": [],
     }
 
 
-def write_results(folder: Path, rows: pd.DataFrame, grid: Grid) -> Path:
+def write_results(
+    folder: Path, rows: pd.DataFrame, grid: Grid, findings: list[dict[str, Any]] | None = None
+) -> Path:
     """The collect stage's two files; what the rows lack is listed as missing."""
     done = set(zip(rows["model"], rows["seed"], rows["attack"], rows["epsilon_text"], strict=True))
     missing = [
@@ -109,6 +112,11 @@ def write_results(folder: Path, rows: pd.DataFrame, grid: Grid) -> Path:
     ]
     folder.mkdir(exist_ok=True)
     rows.to_parquet(folder / "results.parquet")
-    record: dict[str, Any] = {"experiment": "small", "grid": grid, "missing": missing}
+    record: dict[str, Any] = {
+        "experiment": "small",
+        "grid": grid,
+        "missing": missing,
+        "checks": findings or [],
+    }
     (folder / "results.json").write_text(json.dumps(record))
     return folder

@@ -9,16 +9,18 @@ import pytest
 
 from biorobust.analysis.collect import gather, write_rows
 from biorobust.files import sha256_of_file, write_json
-from biorobust.planning import AttackJob, attack_jobs, collect_plan
+from biorobust.planning import AttackJob, CheckJob, attack_jobs, collect_plan
 from made_up_results import (
     ASCENDING,
     COLUMNS,
     IDS,
     SNAKEMAKE,
     Project,
+    check_all,
     made_up_rows,
     make_project,
     write_attack,
+    write_checks,
 )
 from tiny_jobs import arguments, succeed
 
@@ -61,6 +63,7 @@ def test_ids_that_look_like_numbers_stay_as_they_are(project: Project) -> None:
     ids = ["007", "08", "1e3", "0", "-0"]
     for job in attack_jobs(project.outline):
         write_attack(project, job, ids=ids, torch="2.9")
+    check_all(project)
     assert project.gather()["image"].tolist() == ids * 16
 
 
@@ -71,6 +74,7 @@ def test_broken_once_is_broken_in_every_wider_ball_of_the_same_attack(project: P
     for epsilon, successes in verdicts.items():
         rewrite_success(project, job._replace(epsilon=epsilon), successes)
     rewrite_success(project, AttackJob("ant", 2, "blunt", "0.1"), "00010")
+    check_all(project)
     rows = project.gather()
     mine = rows[(rows["model"] == "ant") & (rows["seed"] == 2)]
     for epsilon, broken in closed.items():
@@ -93,6 +97,36 @@ def rewrite_success(project: Project, job: AttackJob, successes: str) -> None:
     record["outputs"][path.name] = sha256_of_file(path)
     write_json(project.record(job), record)
     write_json(path.with_suffix(".run.json"), {"versions": {}, "record": record})
+
+
+def test_what_a_check_broke_counts_as_broken_there_and_in_every_wider_ball(
+    project: Project,
+) -> None:
+    for epsilon in ASCENDING:
+        rewrite_success(project, AttackJob("ant", 2, "pgd", epsilon), "00001")
+    check_all(project)
+    honest = [("pgd+more_steps", "pgd", "8/255", image, 0) for image in IDS]
+    honest[1] = (*honest[1][:4], 1)
+    write_checks(project, CheckJob("ant", 2, "cheap"), corrections=honest, verdict="fail")
+    collected = gather(project.folder, project.outline, SNAKEMAKE)
+    rows = collected.rows[(collected.rows["model"] == "ant") & (collected.rows["seed"] == 2)]
+    for epsilon, broken in {"0.01": "00001", "8/255": "01001", "0.1": "01001"}.items():
+        ball = rows[(rows["attack"] == "pgd") & (rows["epsilon_text"] == epsilon)]
+        assert "".join(str(int(value)) for value in ball["broken"]) == broken
+        assert "".join(str(int(value)) for value in ball["broken_uncorrected"]) == "00001"
+    others = collected.rows.drop(rows[rows["attack"] == "pgd"].index)
+    assert others["broken"].equals(others["broken_uncorrected"])
+    assert collected.corrections["image"].tolist() == IDS
+    assert set(collected.corrections["corrects"]) == {"pgd"}
+    assert set(collected.corrections["epsilon"]) == {8 / 255}
+    told = [(f["model"], f["seed"], f["group"]) for f in collected.findings]
+    assert told == [
+        (model, seed, group)
+        for model in ("zebra", "ant")
+        for seed in (5, 2)
+        for group in ("rows", "cheap")
+    ]
+    assert [f["verdict"] for f in collected.findings].count("fail") == 1
 
 
 JOB = AttackJob("zebra", 2, "pgd", "8/255")
@@ -120,7 +154,8 @@ def test_the_same_rows_give_the_same_bytes(project: Project, tmp_path: Path) -> 
     for name in ("once", "twice"):
         collected = gather(project.folder, project.outline, SNAKEMAKE)
         assert write_rows(tmp_path / name, collected) == {
-            "results.parquet": sha256_of_file(tmp_path / name / "results.parquet")
+            file: sha256_of_file(tmp_path / name / file)
+            for file in ("results.parquet", "corrections.parquet")
         }
         written.append((tmp_path / name / "results.parquet").read_bytes())
     assert written[0] == written[1]

@@ -15,13 +15,15 @@ from biorobust.errors import UserError
 from biorobust.files import write_json
 from biorobust.planning import (
     AttackJob,
+    CheckJob,
     attack_jobs,
     attack_plan,
+    check_record,
     collect_plan,
     training_record,
 )
 from biorobust.provenance import make_record
-from made_up_results import ATTACKS, IDS, SNAKEMAKE, Project, make_plan, make_project
+from made_up_results import ATTACKS, IDS, SNAKEMAKE, Project, make_plan, make_project, rewrite
 from tiny_jobs import arguments, flip_byte
 
 
@@ -169,3 +171,36 @@ def test_a_table_is_not_written_when_a_result_is_refused(project: Project) -> No
     assert main(arguments("collect", collect_plan(project.outline), {}, {"results": record})) == 1
     assert not record.exists()
     assert not (project.folder / "results.parquet").exists()
+
+
+@pytest.mark.parametrize("file", ["rows.findings.json", "rows.corrections.csv"])
+def test_findings_that_were_edited_by_hand_are_refused(project: Project, file: str) -> None:
+    record = project.folder / check_record(CheckJob("ant", 5, "rows"))
+    path = record.with_name(file)
+    path.write_text(path.read_text().replace("fail", "pass") + "\n")
+    count, line = project.refusal()
+    assert count == "1 result(s) cannot be used:"
+    assert f"{path} is damaged" in line
+    assert line.endswith(f"make it anew with: {SNAKEMAKE} --force {record}")
+
+
+def test_findings_on_other_rows_are_refused(project: Project) -> None:
+    rewrite(project.record(JOB), seen="other rows with the same plan", report=True)
+    count, *lines = project.refusal()
+    assert count == "2 result(s) cannot be used:"
+    for line, group in zip(lines, ("rows", "cheap"), strict=True):
+        assert f"{check_record(CheckJob('zebra', 2, group))} was made from another attack:" in line
+
+
+def test_checks_with_other_thresholds_are_refused(project: Project) -> None:
+    stricter = make_plan(checks={"thresholds": {"monotone": {"fail": 0}}})
+    count, *lines = Project(project.folder, stricter).refusal()
+    assert count == "4 result(s) cannot be used:"
+    assert all("checks/rows.json" in line for line in lines)
+
+
+def test_a_partial_table_does_without_checks_that_have_not_run(project: Project) -> None:
+    (project.folder / check_record(CheckJob("ant", 5, "rows"))).unlink()
+    collected = gather(project.folder, project.outline, SNAKEMAKE, partial=True)
+    assert collected.missing == []
+    assert len(collected.findings) == 7

@@ -11,13 +11,14 @@ from biorobust.errors import UserError
 from example_config import CONFIG, at, config_with
 
 SECTIONS = {
-    "": "attacks, claims, data, execution, models, name, seeds, smoke, training",
+    "": "attacks, checks, claims, data, execution, models, name, seeds, smoke, training",
     "data": "image_size, on_corrupt, on_duplicates, path, resize, source, test_limit, train_limit",
     "training": "augment, batch_size, epochs, learning_rate, learning_rate_steps",
     "models.0": "backbone, batch_norm_momentum, kind, name, published, stem_width, weights, width",
     "models.1": "backbone, batch_norm_momentum, interpolation, kind, name, published, stem_width, "
     "weights, width",
     "attacks.0": "epsilons, kind, loss, name, norm, random_start, relative_step, restarts, steps",
+    "checks": "groups, thresholds",
     "execution": "attack_batch_size, attack_channels_last, attack_compiled, attack_precision, "
     "attack_shards, checkpoint_minutes, device, images_per_shard, threads",
 }
@@ -70,7 +71,7 @@ def test_a_slip_is_told_what_was_meant(place: str, meant: str) -> None:
 def test_a_key_that_is_not_text_is_unknown(text: str) -> None:
     ((key, _),) = (extra := yaml.safe_load(text)).items()
     (line,) = mistakes(yaml.safe_load(CONFIG) | extra)
-    assert line.startswith(f"{key}: unknown key; allowed: attacks, claims, data, ")
+    assert line.startswith(f"{key}: unknown key; allowed: attacks, checks, claims, ")
 
 
 @pytest.mark.parametrize(

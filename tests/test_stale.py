@@ -12,6 +12,7 @@ import pytest
 from pipeline import CONFIG, EXECUTION, copy_project, edit, planned, reconfigure
 from pipeline_jobs import (
     ACCURACIES,
+    CHECKS,
     COSTS,
     EVERYTHING,
     EXAMPLE,
@@ -26,6 +27,7 @@ from pipeline_jobs import (
     SAMPLING,
     SIZES,
     TRADE_OFF,
+    VERDICTS,
 )
 
 PACKAGE = "workflow_src/biorobust"
@@ -76,22 +78,22 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "attacks/moves.py",
             "rows.steps + 1",
             "rows.steps + 2",
-            PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE,
+            PLAIN_ATTACKS | RETINAL_ATTACKS | CHECKS | REPORT | EXAMPLE,
         ),
         (
             "attacks/iterative.py",
             "steps=1,",
             "steps=2,",
-            PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE,
+            PLAIN_ATTACKS | RETINAL_ATTACKS | CHECKS | REPORT | EXAMPLE,
         ),
         ("data/stage.py", "progress.update(done)", "progress.update(done, '')", EVERYTHING),
         ("data/sources/digits.py", "import", "SPARE = 1\nimport", EVERYTHING),
-        ("analysis/collect.py", "cummax", "cummin", REPORT),
+        ("analysis/collected_checks.py", "cummax", "cummin", REPORT),
         (
             "analysis/statistics.py",
             "from math",
             "SPARE = 1\nfrom math",
-            ACCURACIES | SIZES | TRADE_OFF,
+            ACCURACIES | SIZES | TRADE_OFF | VERDICTS,
         ),
         (
             "analysis/typesetting.py",
@@ -125,11 +127,24 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "_SIDE, _LINE, _MARGIN = 1.4",
             SAMPLES | SAMPLING | EXAMPLE,
         ),
+        (
+            "checks/monotone.py",
+            "combinations(attack.epsilons, 2)",
+            "combinations(attack.epsilons, 3)",
+            {"check_rows plain 0", "check_rows retinal 0"} | REPORT,
+        ),
+        (
+            "checks/rerun.py",
+            "count // 4",
+            "count // 5",
+            {"check_cheap plain 0", "check_cheap retinal 0"} | REPORT,
+        ),
         # Code that describes, guards or reports a run and cannot change a number.
         ("progress.py", "every: float = 5.0", "every: float = 6.0", set()),
         ("environment.py", "os.cpu_count()", "os.cpu_count() or 1", set()),
         ("models/kinds.py", "MODELS: dict", "SPARE = 1\nMODELS: dict", set()),
         ("attacks/kinds.py", "ATTACKS: dict", "SPARE = 1\nATTACKS: dict", set()),
+        ("checks/kinds.py", "CHECKS: dict", "SPARE = 1\nCHECKS: dict", set()),
         ("config/values.py", "class Section", "SPARE = 1\n\n\nclass Section", set()),
     ],
 )
@@ -186,14 +201,18 @@ def test_an_edit_of_a_package_init_reruns_what_passes_through_it(project: Path) 
     ("old", "new", "stale"),
     [
         ("epsilons: [0.01,", "epsilons: [0.02, 0.01,",
-         {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"} | REPORT | EXAMPLE),
+         {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"} | CHECKS | REPORT | EXAMPLE),
         ("seeds: [0]", "seeds: [0, 7]",
          {"train plain 7", "train retinal 7"} | REPORT
+         | {f"check_{group} {m} 7" for group in ("rows", "cheap") for m in ("plain", "retinal")}
          | {f"attack {m} 7 pgd {e}" for m in ("plain", "retinal") for e in ("0.01", "8_255")}),
         ("attacks:", "  - {name: third, kind: standard, width: 2, stem_width: 4}\nattacks:",
-         {"train third 0", "attack third 0 pgd 0.01", "attack third 0 pgd 8_255"} | REPORT),
+         {"train third 0", "attack third 0 pgd 0.01", "attack third 0 pgd 8_255"} | REPORT
+         | {"check_rows third 0", "check_cheap third 0"}),
+        ("attacks:", "checks: {thresholds: {monotone: {warn: 0}}}\nattacks:",
+         {"check_rows plain 0", "check_rows retinal 0"} | REPORT),
         ("learning_rate: 1e-3", "learning_rate: 2e-3", PLAIN | RETINAL | REPORT),
-        ("steps: 2", "steps: 3", PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE),
+        ("steps: 2", "steps: 3", PLAIN_ATTACKS | RETINAL_ATTACKS | CHECKS | REPORT | EXAMPLE),
         ("test_limit: 20", "test_limit: 30", EVERYTHING),
         # The same number, written otherwise.
         ("learning_rate: 1e-3", "learning_rate: 0.001", set()),

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from pipeline import planned, reconfigure, result_bytes, snakemake
-from pipeline_jobs import EXAMPLE, FIGURES, PLAIN_ATTACKS, REPORT, RETINAL_ATTACKS
+from pipeline_jobs import CHECKS, EXAMPLE, FIGURES, PLAIN_ATTACKS, REPORT, RETINAL_ATTACKS
 
 
 def test_changed_weights_on_disk_are_not_silently_attacked(project: Path) -> None:
@@ -26,6 +26,7 @@ DELETABLE = [
     "models/plain/seed-0/weights.safetensors",
     "models/retinal/seed-0/training.json",
     "models/retinal/seed-0/attacks/pgd/eps-0.01.csv",
+    "models/plain/seed-0/checks/cheap.findings.json",
     "results.parquet",
     "tables/pgd.txt",
     "figures/accuracy_curve.pdf",
@@ -66,7 +67,7 @@ def test_without_snakemakes_memory_stale_results_are_refused_with_the_command(
     roots += " results/tiny/figures/adversarial_example.json"
     mend = f"snakemake --cores 1 --forcerun {roots}"
     assert mend in done.stderr
-    expected = PLAIN_ATTACKS | RETINAL_ATTACKS | REPORT | EXAMPLE
+    expected = PLAIN_ATTACKS | RETINAL_ATTACKS | CHECKS | REPORT | EXAMPLE
     assert planned(project, *mend.split()[1:]) == expected
     # Only what was planned otherwise is refused.
     reconfigure(project, "steps: 3", "steps: 2")
@@ -74,8 +75,10 @@ def test_without_snakemakes_memory_stale_results_are_refused_with_the_command(
     (project / "results/tiny/results.json").unlink()
     shutil.rmtree(project / "results/tiny/tables")
     shutil.rmtree(project / "results/tiny/figures")
+    for folder in (project / "results/tiny/models").glob("*/*/checks"):
+        shutil.rmtree(folder)
     new = {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"}
-    assert planned(project) == new | REPORT | FIGURES
+    assert planned(project) == new | CHECKS | REPORT | FIGURES
 
 
 def test_a_stage_refuses_input_that_its_plan_does_not_name(project: Path) -> None:

@@ -17,7 +17,15 @@ from biorobust.config.experiment import Experiment
 from biorobust.config.outline import make_outline
 from biorobust.data.shards import Example, write_shards
 from biorobust.files import write_json
-from biorobust.planning import AttackJob, Outline, Plan, attack_record, training_record
+from biorobust.planning import (
+    AttackJob,
+    CheckJob,
+    Outline,
+    Plan,
+    attack_record,
+    check_record,
+    training_record,
+)
 from biorobust.provenance import make_record
 
 ROOT = Path(__file__).parent.parent
@@ -106,6 +114,18 @@ class TinyExperiment:
             planning.attack_plan(self.outline, job),
             self.attack_inputs,
             {"attack": self.folder / attack_record(job)},
+            **execution,
+        )
+
+    def check(self, group: str, **execution: Any) -> list[str]:
+        """The arguments that carry out a group of checks on model "plain" from seed 0."""
+        job = CheckJob("plain", 0, group)
+        inputs = planning.check_inputs(self.outline, job)
+        return arguments(
+            "check",
+            planning.check_plan(self.outline, job),
+            {name: self.folder / record for name, record, _ in inputs},
+            {"check": self.folder / check_record(job)},
             **execution,
         )
 

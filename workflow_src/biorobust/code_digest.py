@@ -17,11 +17,12 @@ import grimp
 PACKAGE = "biorobust"
 
 # These describe, guard or report a run and never touch a number, so an edit of theirs makes
-# nothing stale. What only they import is left out with them. The two `kinds` map names to modules:
+# nothing stale. What only they import is left out with them. The `kinds` map names to modules:
 # the entries that a job uses are part of its plan.
 LEFT_OUT = frozenset(
     {
         "biorobust.attacks.kinds",
+        "biorobust.checks.kinds",
         "biorobust.code_digest",
         "biorobust.environment",
         "biorobust.errors",

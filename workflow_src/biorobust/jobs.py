@@ -197,9 +197,9 @@ def _alone(job: Job) -> Iterator[bool]:
 def _clear_parts(job: Job) -> None:
     """Remove what a killed process of this job left half written."""
     for path in job.records.values():
-        # The attack jobs of a model share a folder, as tables and figures do; others have one to
-        # themselves.
-        shared = job.plan["stage"] in ("attack", "tables", "figures")
+        # The attack jobs of a model share a folder, as checks, tables and figures do; others have
+        # one to themselves.
+        shared = job.plan["stage"] in ("attack", "check", "tables", "figures")
         for stem in {path.stem, *job.plan.get("files", [])} if shared else {"*"}:
             # A letter must follow: epsilon 1 must not clear what epsilon 1.5 is writing.
             for part in path.parent.glob(f".{stem}.[a-z]*.part"):

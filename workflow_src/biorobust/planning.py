@@ -44,6 +44,14 @@ class AttackJob(NamedTuple):
         return f"{self.model} seed {self.seed}, {self.attack}{where}"
 
 
+class CheckJob(NamedTuple):
+    """The names that tell one job of checks from another; `group` is a group of checks."""
+
+    model: str
+    seed: int
+    group: str
+
+
 def plan_digest(plan: Plan) -> str:
     """SHA-256 in hex that stands for everything in the plan, and through it for all its inputs."""
     return sha256_of_text(canonical_json(plan))
@@ -92,9 +100,47 @@ def attack_plan(outline: Outline, job: AttackJob) -> Plan:
     }
 
 
+def check_plan(outline: Outline, job: CheckJob) -> Plan:
+    """The plan of the job that carries out a group of checks on one trained model."""
+    entry, group = named(outline["models"], job.model), named(outline["checks"], job.group)
+    plan = {
+        "stage": "check",
+        "code": entry["check_code"][job.group],
+        "config": {
+            "group": job.group,
+            "seed": job.seed,
+            "checks": group["checks"],
+            "attacks": outline["attacks"],
+        },
+        "implementations": group["implementations"],
+        "inputs": {name: plan_digest(plan) for name, _, plan in check_inputs(outline, job)},
+    }
+    return {**plan, "implementation": entry["implementation"]} if group["runs_model"] else plan
+
+
+def check_inputs(outline: Outline, job: CheckJob) -> Iterator[tuple[str, PurePosixPath, Plan]]:
+    """What a job of checks reads: names, records below the experiment's folder, plans.
+
+    A name is "shards" (the test split), "training", "transfer_from" (the training of the plain
+    model with the same seed) or "attack:<attack>:<epsilon>".
+    """
+    group = named(outline["checks"], job.group)
+    yield "shards", PurePosixPath("shards", "test", "manifest.json"), shard_plan(outline)
+    trainings = {"training": job.model}
+    plain = group["transfer_from"]
+    if plain not in (None, job.model) and job.seed in named(outline["models"], plain)["seeds"]:
+        trainings["transfer_from"] = plain
+    for name, model in trainings.items():
+        yield name, training_record(model, job.seed), train_plan(outline, model, job.seed)
+    for attack in attack_jobs(outline):
+        if (attack.model, attack.seed) == (job.model, job.seed):
+            name = f"attack:{attack.attack}:{attack.epsilon}"
+            yield name, attack_record(attack), attack_plan(outline, attack)
+
+
 def collect_plan(outline: Outline) -> Plan:
     """The plan of the job that gathers every row; it carries what their own plans follow from."""
-    rows = {key: outline[key] for key in ("experiment", "shard", "models", "attacks")}
+    rows = {key: outline[key] for key in ("experiment", "shard", "models", "attacks", "checks")}
     return {"stage": "collect", "code": outline["collect"]["code"], "outline": rows}
 
 
@@ -165,6 +211,13 @@ def attack_jobs(outline: Outline) -> Iterator[AttackJob]:
                     yield AttackJob(model["name"], seed, attack["name"], epsilon["text"])
 
 
+def check_jobs(outline: Outline) -> Iterator[CheckJob]:
+    """Every job of checks of the experiment, in the order of the config."""
+    for model, seed in training_jobs(outline):
+        for group in outline["checks"]:
+            yield CheckJob(model, seed, group["name"])
+
+
 def training_jobs(outline: Outline) -> Iterator[tuple[str, int]]:
     """Every training job of the experiment as (model, seed), in the order of the config."""
     for model in outline["models"]:
@@ -173,20 +226,26 @@ def training_jobs(outline: Outline) -> Iterator[tuple[str, int]]:
 
 
 def named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """The entry of a list of models or attacks that has this name. Raises StopIteration if none."""
+    """The entry of this name in a list of models, attacks or groups.
+
+    Raises StopIteration if there is none.
+    """
     return next(entry for entry in entries if entry["name"] == name)
 
 
 def job_records(grid: Outline) -> Iterator[tuple[str, PurePosixPath]]:
     """(stage, first record) of every job up to the collected rows, below the experiment's folder.
 
-    `grid` is an outline, or of one the models and attacks with names, seeds and epsilons.
+    `grid` is an outline, or of one the models, attacks and groups of checks, with names, seeds and
+    epsilons.
     """
     yield "shard", PurePosixPath("shards", "train", "manifest.json")
     for model, seed in training_jobs(grid):
         yield "train", training_record(model, seed)
     for job in attack_jobs(grid):
         yield "attack", attack_record(job)
+    for checks in check_jobs(grid):
+        yield "check", check_record(checks)
     yield "collect", PurePosixPath("results.json")
 
 
@@ -198,6 +257,8 @@ def planned_records(outline: Outline) -> Iterator[tuple[PurePosixPath, Plan]]:
         yield training_record(model, seed), train_plan(outline, model, seed)
     for job in attack_jobs(outline):
         yield attack_record(job), attack_plan(outline, job)
+    for checks in check_jobs(outline):
+        yield check_record(checks), check_plan(outline, checks)
     yield PurePosixPath("results.json"), collect_plan(outline)
     reports = [(kind, name) for kind in ("tables", "figures") for name in outline[kind]]
     for kind, name in sorted(reports, key=lambda report: report == ("tables", COSTS)):
@@ -213,6 +274,11 @@ def attack_record(job: AttackJob) -> PurePosixPath:
     """Where an attack job's record stands, below the experiment's folder."""
     folder = training_record(job.model, job.seed).parent / "attacks" / job.attack
     return folder / f"{ball_label(job.epsilon)}.json"
+
+
+def check_record(job: CheckJob) -> PurePosixPath:
+    """Where the record of a job of checks stands, below the experiment's folder."""
+    return training_record(job.model, job.seed).parent / "checks" / f"{job.group}.json"
 
 
 def attack_part_plan(plan: Plan, part: int, parts: int) -> Plan:

@@ -27,10 +27,12 @@ STAGES = {
     "shard": "biorobust.data.stage",
     "train": "biorobust.training.stage",
     "attack": "biorobust.attacks.stage",
+    "check": "biorobust.checks.stage",
     "collect": "biorobust.analysis.collect",
 }
 TABLES = {
     "adversarial_accuracy": "biorobust.analysis.tables",
+    "checks": "biorobust.analysis.checks_table",
     "robustness": "biorobust.analysis.robustness_table",
     "trade_off": "biorobust.analysis.trade_off_table",
     "published": "biorobust.analysis.published_table",

@@ -1,9 +1,11 @@
 """The collect stage: every row of an experiment in one table, and no row that does not belong.
 
-In: the attack jobs' rows and records. Out: `results.parquet`, one row per model, seed, attack,
-epsilon and test image, with the closed verdict `broken` beside the raw `success`; `results.json`,
-its record, with the grid that the experiment asks for and what is missing of it. An attack that
-searches for the smallest perturbation has epsilon NaN, written "minimal".
+In: the rows and records of the attack jobs and of the checks. Out: `results.parquet`, one row per
+model, seed, attack, epsilon and test image, with the closed verdict `broken` beside the raw
+`success`, and `broken_uncorrected` without what the checks broke besides; `corrections.parquet`,
+the checks' own rows of these; `results.json`, their record, with the grid that the experiment asks
+for, what is missing of it and what the checks found. An attack that searches for the smallest
+perturbation has epsilon NaN, written "minimal".
 """
 
 import io
@@ -14,6 +16,13 @@ from typing import Any
 
 import pandas as pd
 
+from biorobust.analysis.collected_checks import (
+    Findings,
+    closed,
+    joined_corrections,
+    read_corrections,
+    read_findings,
+)
 from biorobust.analysis.trusted import Trusted
 from biorobust.errors import UserError
 from biorobust.files import read_json, write_bytes
@@ -24,12 +33,14 @@ from biorobust.planning import (
     attack_jobs,
     attack_plan,
     attack_record,
+    check_jobs,
+    check_record,
     named,
     training_record,
 )
 from biorobust.provenance import Record, rows_digest, run_report
 
-PARQUET = "results.parquet"
+PARQUET, CORRECTIONS = "results.parquet", "corrections.parquet"
 
 # Execution settings of the attack that may move a loss's or a size's last digits.
 _ATTACK_SETTINGS = {
@@ -40,11 +51,16 @@ _ATTACK_SETTINGS = {
 
 @dataclass(frozen=True)
 class Collected:
-    """Rows in the order of the config, jobs without a result, and warnings for the reader."""
+    """Rows in the order of the config, attack jobs without a result, and warnings for the reader.
+
+    `corrections` are the rows of the checks, and `findings` what each check found.
+    """
 
     rows: pd.DataFrame
     missing: list[dict[str, Any]]
     warnings: list[str]
+    corrections: pd.DataFrame
+    findings: Findings
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -60,10 +76,13 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_rows(folder: Path, collected: Collected) -> dict[str, str]:
-    """Write `results.parquet`; SHA-256 by file name."""
-    buffer = io.BytesIO()
-    collected.rows.to_parquet(buffer, index=False, engine="pyarrow")
-    return {PARQUET: write_bytes(folder / PARQUET, buffer.getvalue())}
+    """Write `results.parquet` and `corrections.parquet`; SHA-256 by file name."""
+    sums = {}
+    for name, rows in ((PARQUET, collected.rows), (CORRECTIONS, collected.corrections)):
+        buffer = io.BytesIO()
+        rows.to_parquet(buffer, index=False, engine="pyarrow")
+        sums[name] = write_bytes(folder / name, buffer.getvalue())
+    return sums
 
 
 def facts_of(outline: Outline, collected: Collected) -> dict[str, Any]:
@@ -76,41 +95,60 @@ def facts_of(outline: Outline, collected: Collected) -> dict[str, Any]:
             {key: attack[key] for key in ("name", "kind", "norm", "epsilons")}
             for attack in outline["attacks"]
         ],
+        "checks": [{"name": group["name"]} for group in outline["checks"]],
     }
     return {
         "experiment": outline["experiment"],
         "grid": grid,
         "missing": collected.missing,
         "warnings": collected.warnings,
+        "checks": collected.findings,
     }
 
 
 def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = False) -> Collected:
     """Read every attack job's rows below an experiment's folder, checking where they come from.
 
-    With `partial`, jobs without a usable result are listed as missing; otherwise they raise
-    UserError, all in one message, each with the command that mends it (`snakemake` is how the
-    workflow was started).
+    The same goes for what the checks found. With `partial`, attack jobs without a usable result
+    are listed as missing and checks left out; otherwise they raise UserError, all in one message,
+    each with the command that mends it (`snakemake` is how the workflow was started).
     """
     frames, missing, faults = [], [], []
     made_by: set[Path] = set()
     trusted = Trusted(folder, outline, snakemake)
+    spoilt: set[tuple[str, int]] = set()
     for job in attack_jobs(outline):
         path = folder / attack_record(job)
         try:
             record = trusted.attack(job)
         except UserError as error:
             missing.append(job._asdict())
+            spoilt.add((job.model, job.seed))
             faults.append(str(error))
             continue
         frames.append(_rows(outline, job, path, record))
         made_by |= {path, folder / training_record(job.model, job.seed)}
+    findings: Findings = []
+    corrections = []
+    for checks in check_jobs(outline):
+        if (checks.model, checks.seed) in spoilt:
+            # They were made from those rows, and come with them when these are made anew.
+            continue
+        path = folder / check_record(checks)
+        try:
+            trusted.checks(checks)
+        except UserError as error:
+            faults.append(str(error))
+            continue
+        findings += read_findings(checks, path)
+        corrections.append(read_corrections(outline, checks, path))
     if faults and (not partial or not frames):
         count = f"{len(faults)} result(s) cannot be used:"
         # One fault of a model or of the shards is that of all rows made from them.
         raise UserError("\n".join([count, *dict.fromkeys(faults)]))
-    rows = _closed(pd.concat(frames, ignore_index=True))
-    return Collected(rows, missing, _mixture_warnings(made_by))
+    corrected = joined_corrections(corrections)
+    rows = closed(pd.concat(frames, ignore_index=True), corrected)
+    return Collected(rows, missing, _mixture_warnings(made_by), corrected, findings)
 
 
 def _mixture_warnings(records: set[Path]) -> list[str]:
@@ -167,12 +205,3 @@ def _rows(outline: Outline, job: AttackJob, path: Path, record: Record) -> pd.Da
     for place, (column, value) in enumerate(labels.items()):
         rows.insert(place, column, value)
     return rows
-
-
-def _closed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add `broken`: broken here or in a smaller ball of the same attack, which this ball contains.
-
-    Rows must come with epsilons ascending within (model, seed, attack).
-    """
-    same = rows.groupby(["model", "seed", "attack", "image"], sort=False)["success"]
-    return rows.assign(broken=same.cummax().astype(bool))

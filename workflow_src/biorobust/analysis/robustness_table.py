@@ -1,12 +1,13 @@
 """The table of robustness: a part a norm, a row a model, a column an attack."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from math import floor, isfinite, isnan, log10
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
 from biorobust.analysis.robustness import OVER_ATTACKS, summarise_robustness
 from biorobust.analysis.summary import NORMS, Grid, budgets, read_results
 from biorobust.analysis.typesetting import NORM_NAMES, as_latex, as_markdown, as_text
@@ -34,26 +35,27 @@ def write_robustness(directory: Path, output: Path) -> list[Path]:
     the same bytes. Returns the paths written. Raises UserError as `read_results` and
     `summarise_robustness` do.
     """
-    results = read_results(directory)
+    results, findings = read_results(directory), read_findings(directory)
     summary = summarise_robustness(results.rows, results.grid)
     paths = []
-    for ending, text in render(summary, results.grid).items():
+    for ending, text in render(summary, results.grid, findings).items():
         paths.append(output / f"robustness.{ending}")
         write_text(paths[-1], text)
     return paths
 
 
-def render(summary: pd.DataFrame, grid: Grid) -> dict[str, str]:
+def render(summary: pd.DataFrame, grid: Grid, findings: Sequence[Finding] = ()) -> dict[str, str]:
     """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `summary` is what `summarise_robustness` returns for `grid`. The CSV is for machines: one row
     per (norm, model, attack) in full precision, `never_broken` and `total` (sum of the sizes)
     with the seeds' values separated by blanks, `inf` where an image was never broken, `missing`
     the number of planned seeds without a result. The others are for readers: for each norm
-    tables of at most three columns, sizes to three digits, and a caption that says what they mean.
+    tables of at most three columns, sizes to three digits, models marked on which a check among
+    `findings` warns or fails, and a caption that says what they mean.
     The LaTeX needs the package booktabs.
     """
-    caption = describe(summary, grid)
+    caption = [*describe(summary, grid), *footnotes(findings)]
     attacks = [attack["name"] for attack in grid["attacks"]]
     # Over a single attack, the smallest is that attack's.
     columns = [OVER_ATTACKS, *attacks] if len(attacks) > 1 else attacks
@@ -65,7 +67,10 @@ def render(summary: pd.DataFrame, grid: Grid) -> dict[str, str]:
             body = {}
             for model, group in models:
                 by_attack = {line["attack"]: line for line in group.to_dict("records")}
-                body[str(model)] = [_STATISTICS, *(_cell(by_attack[name]) for name in chosen)]
+                body[marked(str(model), findings)] = [
+                    _STATISTICS,
+                    *(_cell(by_attack[name]) for name in chosen),
+                ]
             label = f"robustness-{norm}" + (f"-from-{start + 1}" if start else "")
             parts.append((label, [f"{NORM_NAMES[norm]} norm", "", *chosen], body))
     # LaTeX moves each table where it likes; elsewhere one caption stands below them all.

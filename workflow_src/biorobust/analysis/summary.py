@@ -49,11 +49,18 @@ class Model(TypedDict):
     seeds: list[int]
 
 
+class Group(TypedDict):
+    """A group of checks, by name."""
+
+    name: str
+
+
 class Grid(TypedDict):
     """Everything that the experiment asks for: each seed of each model, under each attack."""
 
     models: list[Model]
     attacks: list[Attack]
+    checks: list[Group]
 
 
 def budgets(attack: Attack) -> dict[str, float]:
@@ -113,6 +120,7 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     `rows` holds one row per test image of each job. Adversarial accuracy is the thesis's (§3.1),
     1 - (M + A) / N with M images misclassified clean, A images broken at this or a smaller
     epsilon of the same attack (column `broken`) and N test images; clean accuracy is 1 - M / N.
+    What checks broke inside the ball counts as broken.
 
     One row per (model, attack, epsilon) in the grid's order; within an attack first the clean
     accuracy (epsilon_text "clean", epsilon 0), then the epsilons from the largest down, as in
@@ -124,6 +132,8 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     - correct: tuple with the count of each seed, in the grid's order;
     - mean, std: mean and sample standard deviation of the accuracy over seeds, as fractions;
       NaN where there is no seed, std also where there is one;
+    - uncorrected: the mean that the attack alone gives (column `broken_uncorrected`, if there is
+      one), without what checks broke besides;
     - low, high: Wilson's 95 % interval for N images with the mean count correct. It covers the
       sampling of the test images and not that of seeds, which `std` shows: the seeds share one
       test set, so that pooling seeds x N images would make the interval too narrow;
@@ -136,6 +146,7 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     check_agreement(rows)
     images = int(rows["image"].nunique())
     verdicts = per_image(rows)
+    alone = per_image(rows.assign(broken=rows.get("broken_uncorrected", rows["broken"])))
     spreads = seed_spreads(verdicts, grid)
     lines: list[dict[str, Any]] = []
     for model in grid["models"]:
@@ -145,6 +156,8 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
                 job = None if text == CLEAN else (attack["name"], text)
                 kept = list(verdicts.of(model["name"], model["seeds"], job).values())
                 correct = tuple(int(image.sum()) for image in kept)
+                uncorrected = alone.of(model["name"], model["seeds"], job).values()
+                own = tuple(int(image.sum()) for image in uncorrected)
                 lines.append(
                     {
                         "model": model["name"],
@@ -159,6 +172,7 @@ def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
                         "correct": correct,
                         **_error_bars(correct, images),
                         **_over_both(kept, spreads[job]),
+                        "uncorrected": _error_bars(own, images)["mean"],
                     }
                 )
     return pd.DataFrame(lines)

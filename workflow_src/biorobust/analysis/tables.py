@@ -1,12 +1,13 @@
 """The thesis's Table 1, one an attack: a row a model, the clean accuracy, then each epsilon."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
 from biorobust.analysis.leaders import leaders
 from biorobust.analysis.summary import CLEAN, Attack, Grid, budgets, read_results, summarise
 from biorobust.analysis.typesetting import NORM_NAMES, Strong, as_latex, as_markdown, as_text
@@ -16,7 +17,7 @@ from biorobust.jobs import Inputs, Job, Result, files_written
 
 _CSV_COLUMNS = ["model", "attack", "norm", "epsilon_text", "epsilon", "images", "seeds"]
 _CSV_COLUMNS += ["correct", "mean", "std", "low", "high", "both_low", "both_high", "leads"]
-_CSV_COLUMNS += ["missing"]
+_CSV_COLUMNS += ["missing", "uncorrected"]
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -33,30 +34,36 @@ def write_tables(directory: Path, output: Path) -> list[Path]:
     the same bytes. Returns the paths written. Raises UserError as `read_results` and
     `summarise` do.
     """
-    results = read_results(directory)
+    results, findings = read_results(directory), read_findings(directory)
     summary = summarise(results.rows, results.grid)
     verdicts = per_image(results.rows)
     paths = []
     for attack in filter(budgets, results.grid["attacks"]):
         best = leaders(verdicts, results.grid, attack["name"])
-        for ending, text in render(summary, results.grid, attack["name"], best).items():
+        for ending, text in render(summary, results.grid, attack["name"], best, findings).items():
             paths.append(output / f"{attack['name']}.{ending}")
             write_text(paths[-1], text)
     return paths
 
 
 def render(
-    summary: pd.DataFrame, grid: Grid, attack: str, best: dict[str, set[str]]
+    summary: pd.DataFrame,
+    grid: Grid,
+    attack: str,
+    best: dict[str, set[str]],
+    findings: Sequence[Finding] = (),
 ) -> dict[str, str]:
     """One attack's table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `summary` is what `summarise` returns for `grid`, `best` what `leaders` does. The CSV is for
     machines: one row per (model, epsilon), accuracies as fractions in full precision, `correct`
     the counts of the seeds separated by blanks, `missing` the number of planned seeds without a
-    result, `leads` whether the model is among the best. The others are for readers: percentages
-    with one decimal, mean ± sample standard deviation over seeds with the 95 % interval over
-    images and seeds, or, where no model has two seeds, Wilson's over images; the best marked; and
-    a caption that says what each of them covers.
+    result, `leads` whether the model is among the best, `uncorrected` the mean by the attack
+    alone, where checks broke more. The others are for readers: percentages with one decimal,
+    mean ± sample standard deviation over seeds with the 95 % interval over images and seeds, or,
+    where no model has two seeds, Wilson's over images; the best marked; and a caption that says
+    what each of them covers. `findings` are those of the checks; a model on which one warns or
+    fails is marked.
     The LaTeX needs the package booktabs. Raises KeyError where the grid has no such attack.
     """
     chosen = {entry["name"]: entry for entry in grid["attacks"]}[attack]
@@ -66,10 +73,10 @@ def render(
     epsilons = list(dict.fromkeys(lines["epsilon_text"]))
     header = ["Model", *(text if text == CLEAN else f"ε = {text}" for text in epsilons)]
     body = {
-        str(model): [_cell(line) for line in group.to_dict("records")]
+        marked(str(model), findings): [_cell(line) for line in group.to_dict("records")]
         for model, group in lines.groupby("model", sort=False)
     }
-    caption = describe(lines, grid, chosen)
+    caption = [*describe(lines, grid, chosen), *footnotes(findings)]
     return {
         "csv": _csv(lines),
         "md": as_markdown(header, body, caption),
@@ -114,6 +121,11 @@ def describe(lines: pd.DataFrame, grid: Grid, attack: Attack) -> list[str]:
         )
     attacked = lines[lines["epsilon_text"] != CLEAN]
     gaps, jobs = int(attacked["missing"].sum()), sum(planned) * len(attack["epsilons"])
+    if not lines["mean"].equals(lines["uncorrected"]):
+        sentences.append(
+            "Where checks broke images inside the ball that the attack had left standing, these "
+            "count, and the accuracy by the attack alone stands behind."
+        )
     if gaps:
         sentences.append(
             f"Incomplete: {gaps} of {jobs} jobs (model, seed, ε) of this attack are missing. "
@@ -123,13 +135,15 @@ def describe(lines: pd.DataFrame, grid: Grid, attack: Attack) -> list[str]:
 
 
 def _cell(line: dict[Hashable, Any]) -> list[str]:
-    """Up to three lines: accuracy, interval, and how many seeds where some are missing."""
+    """Accuracy, interval, the attack's own accuracy if it is another, seeds if some are missing."""
     if not line["seeds"]:
         return ["missing"]
     ends = ("low", "high") if isnan(line["both_low"]) else ("both_low", "both_high")
     mean, deviation, low, high = (f"{100 * line[key]:.1f}" for key in ("mean", "std", *ends))
     accuracy = mean if deviation == "nan" else f"{mean} ± {deviation}"
     cell = [Strong(accuracy) if line["leads"] else accuracy, f"{low}–{high}"]
+    if line["uncorrected"] != line["mean"]:
+        cell.append(f"attack alone {100 * line['uncorrected']:.1f}")
     if line["missing"]:
         cell.append(f"{line['seeds']} of {line['seeds'] + line['missing']} seeds")
     return cell

@@ -4,6 +4,7 @@ Source: thesis §3.4, which compares own and shared weights in words. Times and 
 of the run at hand. So this table, alone of all, is not the same from run to run.
 """
 
+from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from biorobust.analysis.costs import read_costs, summarise_costs
+from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
 from biorobust.analysis.quantities import duration, peak_memory
 from biorobust.analysis.summary import CLEAN, Grid, budgets, read_results, summarise
 from biorobust.analysis.typesetting import NORM_NAMES, Body, as_latex, as_markdown, as_text
@@ -38,24 +40,27 @@ def write_trade_off(directory: Path, output: Path) -> list[Path]:
     """
     results = read_results(directory)
     summary = summarise(results.rows, results.grid)
+    costs, findings = read_costs(directory, results.grid), read_findings(directory)
     paths = []
-    for ending, text in render(summary, read_costs(directory, results.grid), results.grid).items():
+    for ending, text in render(summary, costs, results.grid, findings).items():
         paths.append(output / f"trade_off.{ending}")
         write_text(paths[-1], text)
     return paths
 
 
-def render(summary: pd.DataFrame, costs: pd.DataFrame, grid: Grid) -> dict[str, str]:
+def render(
+    summary: pd.DataFrame, costs: pd.DataFrame, grid: Grid, findings: Sequence[Finding] = ()
+) -> dict[str, str]:
     """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `summary` is what `summarise` returns for `grid`, `costs` what `read_costs` does. The CSV is
     for machines: one row per (model, attack, epsilon), the model's costs repeated in each. The
     others are for readers: a part an attack, accuracies as mean ± sample standard deviation over
-    seeds. Without an attack that has epsilons, one part holds the costs alone. The LaTeX needs the
-    package booktabs.
+    seeds, models marked on which a check among `findings` warns or fails. Without an attack that
+    has epsilons, one part holds the costs alone. The LaTeX needs the package booktabs.
     """
     by_model = summarise_costs(costs)
-    caption = describe(costs, grid)
+    caption = [*describe(costs, grid), *footnotes(findings)]
     parts: list[tuple[str, list[str], Body]] = []
     for attack in [entry["name"] for entry in grid["attacks"] if budgets(entry)] or [""]:
         lines = summary[summary["attack"] == attack] if attack else summary
@@ -68,7 +73,7 @@ def render(summary: pd.DataFrame, costs: pd.DataFrame, grid: Grid) -> dict[str, 
             if attack:
                 mine = lines[lines["model"] == cost["model"]]
                 cells += [_accuracy(line) for line in mine.to_dict("records")]
-            body[str(cost["model"])] = cells
+            body[marked(str(cost["model"]), findings)] = cells
         parts.append((f"trade-off-{attack}" if attack else "trade-off", header, body))
     captioned = list(zip(parts, [*[[]] * (len(parts) - 1), caption], strict=True))
     return {

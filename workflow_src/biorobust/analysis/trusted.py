@@ -6,10 +6,14 @@ from biorobust.errors import UserError
 from biorobust.files import sha256_of_file
 from biorobust.planning import (
     AttackJob,
+    CheckJob,
     Outline,
     Plan,
     attack_plan,
     attack_record,
+    check_inputs,
+    check_plan,
+    check_record,
     plan_digest,
     shard_plan,
     train_plan,
@@ -46,6 +50,18 @@ class Trusted:
         self._check(shards["test"], shard_plan(outline), {})
         # The images to train on may be gigabytes: whoever trains on them reads them all.
         self._check(shards["train"], shard_plan(outline), {}, files=False)
+        return record
+
+    def checks(self, job: CheckJob) -> Record:
+        """A check job's record, if code, config, inputs and files are those planned.
+
+        Raises UserError as `attack` does.
+        """
+        path = self._folder / check_record(job)
+        inputs = check_inputs(self._outline, job)
+        sources = {name: self._folder / source for name, source, _ in inputs}
+        record = self._linked(path, check_plan(self._outline, job), sources)
+        require_whole(path, record, self._mend(path))
         return record
 
     def _shards(self, split: str) -> Path:

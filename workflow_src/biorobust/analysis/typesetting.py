@@ -38,6 +38,8 @@ _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "×": r"$\times$",
     "ε": r"$\epsilon$",
     "∞": r"$\infty$",
+    "†": r"\dag{}",
+    "‡": r"\ddag{}",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from biorobust.config.attacks import AttackEntry
+from biorobust.config.checks import Checks
 from biorobust.config.claims import Claim
 from biorobust.config.models import ModelEntry
 from biorobust.config.values import (
@@ -107,4 +108,5 @@ class Experiment(Section):
     models: Annotated[tuple[ModelEntry, ...], NotEmpty]
     attacks: Annotated[tuple[AttackEntry, ...], NotEmpty]
     claims: tuple[Claim, ...] = ()
+    checks: Checks = Checks()
     execution: Execution = Execution()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from biorobust.attacks.kinds import ATTACKS
+from biorobust.checks.kinds import RUNS_MODEL, TRANSFERS, checks_of
 from biorobust.code_digest import code_digest
 from biorobust.config.claims import planned_claim
 from biorobust.config.experiment import Experiment
@@ -32,7 +33,8 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     if missing:
         raise UserError("\n".join(missing))
     comparison = published_comparison(experiment)
-    models = [_model(experiment, entry) for entry in experiment.models]
+    checks = [_checks(experiment, group) for group in experiment.checks.groups]
+    models = [_model(experiment, entry, checks) for entry in experiment.models]
     attacks = [_attack(entry) for entry in experiment.attacks]
     figures = {
         name: planned
@@ -56,6 +58,7 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         },
         "models": models,
         "attacks": attacks,
+        "checks": checks,
         "collect": {"code": code_digest(STAGES["collect"])},
         "tables": tables,
         "figures": figures,
@@ -63,7 +66,7 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     }
 
 
-def _model(experiment: Experiment, entry: Any) -> dict[str, Any]:
+def _model(experiment: Experiment, entry: Any, checks: list[dict[str, Any]]) -> dict[str, Any]:
     implementation = MODELS[entry.kind]
     module = _module(implementation)
     config: dict[str, Any] = {
@@ -88,6 +91,41 @@ def _model(experiment: Experiment, entry: Any) -> dict[str, Any]:
             kind: code_digest(STAGES["attack"], module, _module(ATTACKS[kind]))
             for kind in sorted({attack.kind for attack in experiment.attacks})
         },
+        "check_code": {
+            group["name"]: code_digest(
+                STAGES["check"],
+                *([module] if group["runs_model"] else []),
+                *map(_module, group["implementations"]),
+            )
+            for group in checks
+        },
+    }
+
+
+def _checks(experiment: Experiment, group: str) -> dict[str, Any]:
+    """What the plans of one group of checks are made from."""
+    chosen = checks_of(group)
+    implementations = {check.module for check in chosen.values()}
+    transfer_from = None
+    if group in RUNS_MODEL:
+        implementations |= {ATTACKS[attack.kind] for attack in experiment.attacks}
+    if group in TRANSFERS:
+        plain = [entry.name for entry in experiment.models if entry.kind == "standard"]
+        if plain:
+            transfer_from = plain[0]
+            implementations.add(MODELS["standard"])
+    return {
+        "name": group,
+        "checks": [
+            {
+                "name": name,
+                "thresholds": {**check.thresholds, **experiment.checks.thresholds.get(name, {})},
+            }
+            for name, check in chosen.items()
+        ],
+        "implementations": sorted(implementations),
+        "runs_model": group in RUNS_MODEL,
+        "transfer_from": transfer_from,
     }
 
 

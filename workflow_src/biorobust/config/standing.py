@@ -28,6 +28,9 @@ def _vouched(record: Path, stage: str) -> list[Path]:
     """The files beside a record. The many records are not read for it: their files are known."""
     if stage == "attack":
         return [record.with_suffix(".csv")]
+    if stage == "check":
+        endings = ("findings.json", "corrections.csv")
+        return [record.with_name(f"{record.stem}.{ending}") for ending in endings]
     if stage == "train":
         names = ["weights.safetensors", "history.csv", "diagnostics.npz"]
     else:

@@ -12,8 +12,15 @@ from biorobust.forecast.workload import PART, Images, PlannedJob
 from biorobust.planning import Plan, plan_digest
 
 # Of the default experiment, where nothing was measured yet: bytes a row of an attack's CSV, a row
-# of the collected table, a table in its four formats, a figure in its two.
-_TYPICAL_BYTES = {"attack": 100, "collect": 50, "tables": 15_000, "figures": 250_000}
+# of the collected table, findings and corrections of checks, a table in its four formats, a figure
+# in its two.
+_TYPICAL_BYTES = {
+    "attack": 100,
+    "collect": 50,
+    "check": 5_000,
+    "tables": 15_000,
+    "figures": 250_000,
+}
 # A record and its run report.
 _TYPICAL_JSON_BYTES = 3_500
 
@@ -89,7 +96,7 @@ class Forecast:
             stage = found.setdefault(job.stage, StageForecast(job.stage))
             time, disk = self._time(job), self._disk(job)
             seconds = time.value if time else 0.0
-            on_gpu = self.device == "cuda" and job.plan["stage"] in ("train", "attack")
+            on_gpu = self.device == "cuda" and job.plan["stage"] in ("train", "attack", "check")
             gpu_seconds = seconds * time.gpus if time and on_gpu else 0.0
             unknown = time is None
             sums = Sums(1, seconds, gpu_seconds, disk.value, unknown, unknown and on_gpu)
@@ -121,7 +128,7 @@ class Forecast:
         return Rate(work * rate.value, rate.source, rate.gpus) if rate else None
 
     def _work(self, job: PlannedJob) -> float:
-        """Units of work: images, once an epoch in training; collected rows; tables and figures."""
+        """Units of work: images, once an epoch in training; collected rows; jobs of the rest."""
         train, test = self.images.counts["train"], self.images.counts["test"]
         match job.stage:
             case "shard":
@@ -199,4 +206,4 @@ def _name(job: PlannedJob) -> str:
     """A model, a table or a figure by its name; the one job of another stage has none."""
     if job.plan["stage"] in ("train", "attack"):
         return job.record.parts[1]
-    return job.record.stem if job.stage in ("tables", "figures") else ""
+    return job.record.stem if job.stage in ("check", "tables", "figures") else ""

@@ -1,0 +1,137 @@
+"""The table of checks, the marks in the tables of accuracies, and the lines at a run's end."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from biorobust.analysis.checks_table import write_checks
+from biorobust.analysis.finding_marks import footnotes, marked, objections, worst_over_seeds
+from biorobust.analysis.tables import write_tables
+from biorobust.errors import UserError
+from latex_reader import parse_latex
+from small_results import counted_job, make_grid, write_results
+
+
+def finding(model: str, seed: int, check: str, verdict: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "model": model,
+        "seed": seed,
+        "group": "rows",
+        "check": check,
+        "verdict": verdict,
+        "figure": 0.25,
+        "threshold": "warns above 0, fails above 1",
+        "images": [],
+        "sentence": f"{check} of {model} {seed}.",
+        "forward_passes": 3,
+        "backward_passes": 2,
+        **changes,
+    }
+
+
+FINDINGS = [
+    finding("cnn", 0, "nesting", "warn"),
+    finding("cnn", 0, "logits", "pass", figure=None),
+    finding("cnn", 0, "transfer", "skipped"),
+    finding("cnn", 1, "nesting", "fail", images=["a b", "c,d"]),
+    finding("cnn", 1, "logits", "pass"),
+    finding("cnn", 1, "transfer", "skipped"),
+    finding("eye_1", 0, "nesting", "warn"),
+    finding("eye_1", 0, "logits", "pass"),
+    finding("eye_1", 0, "transfer", "skipped"),
+    finding("ear", 0, "nesting", "pass"),
+    finding("ear", 0, "logits", "pass"),
+    finding("ear", 0, "transfer", "skipped"),
+]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    seeds = {"cnn": [0, 1], "eye_1": [0], "ear": [0]}
+    rows = [
+        counted_job(model, seed, "pgd", "0.01", 9, 5) for model in seeds for seed in seeds[model]
+    ]
+    grid = make_grid(seeds, {"pgd": ["0.01"]})
+    return write_results(tmp_path / "results", pd.concat(rows), grid, FINDINGS)
+
+
+def texts(results: Path) -> dict[str, str]:
+    paths = write_checks(results, results / "tables")
+    assert [path.name for path in paths] == [f"checks.{e}" for e in ("csv", "md", "tex", "txt")]
+    return {path.suffix: path.read_text(encoding="utf-8") for path in paths}
+
+
+def test_the_worst_verdict_over_seeds_is_the_one_that_is_told(results: Path) -> None:
+    text = texts(results)[".txt"]
+    (line,) = [line for line in text.splitlines() if line.split()[:2] == ["nesting", "fail"]]
+    assert line.split()[2] == "0.25" and line.split()[-1] == "2"
+    assert "nesting (fail, seed 1): nesting of cnn 1." in text
+    assert "nesting of cnn 0." not in text
+    # A check that applies to no model stands once in the caption, and in no row.
+    assert text.count("transfer") == 2
+    assert "Skipped for every model. transfer: transfer of" in " ".join(text.split())
+    assert "36 forward and 24 backward passes" in " ".join(text.split())
+
+
+def test_the_csv_holds_every_finding(results: Path) -> None:
+    lines = list(csv.DictReader(io.StringIO(texts(results)[".csv"])))
+    assert [(line["model"], int(line["seed"]), line["check"]) for line in lines] == [
+        (f["model"], f["seed"], f["check"]) for f in FINDINGS
+    ]
+    assert [json.loads(line["images"]) for line in lines] == [f["images"] for f in FINDINGS]
+    assert lines[1]["figure"] == ""
+
+
+def test_the_latex_is_a_table_a_model(results: Path) -> None:
+    text = texts(results)[".tex"]
+    assert text.count(r"\begin{table}") == 3
+    assert r"\label{tab:checks-eye-1}" in text
+    for part in text.split("% needs")[1:]:
+        parse_latex("% needs" + part)
+
+
+@pytest.mark.parametrize("ending", ["md", "tex", "txt"])
+def test_accuracies_of_a_model_that_fails_a_check_are_marked(results: Path, ending: str) -> None:
+    write_tables(results, results / "tables")
+    text = (results / "tables" / f"pgd.{ending}").read_text()
+    warns, fails = (r"\dag{}", r"\ddag{}") if ending == "tex" else ("†", "‡")
+    assert f"cnn {fails}" in text
+    name = {"md": r"eye\_1", "tex": r"eye\_1"}.get(ending, "eye_1")
+    assert f"{name} {warns}" in text
+    assert "ear †" not in text and "ear ‡" not in text and r"ear \d" not in text
+    told = " ".join(text.replace("{", "").replace("}", "").replace("\\", "").split())
+    assert "The evaluation fails a check: cnn (nesting); see table checks." in told
+    assert "The evaluation gives a warning: eye_1 (nesting); see table checks." in told
+    machine = pd.read_csv(results / "tables/pgd.csv")
+    assert set(machine["model"]) == {"cnn", "eye_1", "ear"}
+
+
+def test_without_objections_nothing_is_marked() -> None:
+    passed = [f for f in FINDINGS if f["verdict"] in ("pass", "skipped")]
+    assert marked("cnn", passed) == "cnn" and footnotes(passed) == [] and objections(passed) == []
+
+
+def test_a_run_ends_with_a_line_for_each_objection_failures_first() -> None:
+    assert objections(FINDINGS) == [
+        "fail: cnn seed 1, nesting: nesting of cnn 1.",
+        "warn: eye_1 seed 0, nesting: nesting of eye_1 0.",
+    ]
+    assert len(worst_over_seeds(FINDINGS)) == 9
+
+
+def test_results_that_tell_of_no_checks_are_refused(results: Path) -> None:
+    record = json.loads((results / "results.json").read_text())
+    del record["checks"]
+    (results / "results.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match="is not a record of results"):
+        write_checks(results, results)
+
+
+def test_same_results_same_bytes(results: Path, tmp_path: Path) -> None:
+    first, second = (write_checks(results, tmp_path / name) for name in ("first", "second"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]

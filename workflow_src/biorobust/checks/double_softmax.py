@@ -1,0 +1,73 @@
+"""What would the attack of the thesis's public code have made of this model?
+
+It fed the probabilities of two of the thesis's models to a softmax cross-entropy, and the logits of
+the others (github.com/Kappa666/Attention-against-adversaries @ a2f5393, adversary.py). Here every
+attacked image goes through PGD on the probabilities, and its number is told beside the recorded
+one. It fails where the detour breaks what the attack on the logits could not. Cost: for each
+iterative attack, attacked images * steps both ways at most.
+"""
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from biorobust.checks.attacking import attacked, descent_like, telling_balls
+from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.subject import Subject, examining
+
+NAME = "double_softmax"
+
+
+class Softmax(nn.Module):
+    """A model whose outputs went through a softmax, plus 1: [B, 3, N, N] -> [B, classes].
+
+    The second softmax, that of the attack's loss, does not feel the 1; but attacks refuse
+    probabilities that are plain to see.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Probabilities, plus 1."""
+        probabilities: Tensor = self.model(images).softmax(1)
+        return probabilities + 1
+
+
+@examining(NAME)
+def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
+    """Figure: the share of test images that only the attack on probabilities broke.
+
+    `thresholds`: warn, fail.
+    """
+    worst, says = -math.inf, ""
+    images: set[int] = set()
+    for ball in telling_balls(subject.recorded):
+        numbers = subject.chosen(math.inf, ball.rows.attacked)
+        if not len(numbers):
+            continue
+        attack, model = descent_like(ball.entry), Softmax(subject.model)
+        found = attacked(subject, attack, numbers, ball.epsilon, model=model).broken
+        survived = ball.rows.survived[numbers.numpy()]
+        only = found.numpy() & survived
+        images |= set(numbers[only].tolist())
+        total = len(subject.images)
+        if only.sum() / total > worst:
+            worst = float(only.sum() / total)
+            says = (
+                f"With a second softmax, {ball} leaves {100 * float((~found).sum()) / total:.1f}% "
+                f"of the images standing, on the logits {100 * survived.sum() / total:.1f}%"
+            )
+    if not says:
+        return skipped(NAME, "No image was attacked along gradients.")
+    return finding_of(
+        NAME,
+        worst,
+        thresholds,
+        says=says,
+        means="an attack that is worse placed breaks images that the better one missed",
+        images=subject.ids_of(images),
+    )

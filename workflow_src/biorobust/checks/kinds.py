@@ -1,0 +1,110 @@
+"""Which checks there are: where the code of each stands, its group, thresholds and cost.
+
+Groups: "rows" reads what the attacks recorded, "cheap" runs the model on few images, "thorough"
+runs it often, on request. A figure above `warn` warns, above `fail` fails, unless a check's own
+docstring says otherwise; a config may give other thresholds.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+GROUPS = ("rows", "cheap", "thorough")
+ALWAYS = ("rows", "cheap")
+RUNS_MODEL = ("cheap", "thorough")
+# Whose checks may attack the experiment's plain model, to see what that breaks in another.
+TRANSFERS = ("thorough",)
+
+
+class Check(NamedTuple):
+    """A check: its module, its group, its default thresholds, and its passes in words."""
+
+    module: str
+    group: str
+    thresholds: Mapping[str, float]
+    cost: str
+
+
+def _of_rows(name: str, **thresholds: float) -> Check:
+    return Check(f"biorobust.checks.{name}", "rows", thresholds, "none")
+
+
+def _of_model(name: str, group: str, cost: str, **thresholds: float) -> Check:
+    return Check(f"biorobust.checks.{name}", group, thresholds, cost)
+
+
+# n: the test images, s: those that survive at one epsilon, a: iterative attacks.
+_CHEAP = {
+    "determinism": _of_model(
+        "determinism", "cheap", "48", warn=1e-5, fail=1e-4, images=16, repeats=3
+    ),
+    "batch_independence": _of_model(
+        "batch_independence", "cheap", "16", warn=1e-4, fail=1e-2, images=8
+    ),
+    "logits": _of_model("logits", "cheap", "16", warn=0, fail=0, images=16),
+    "zero_gradients": _of_model("zero_gradients", "cheap", "32", warn=0, fail=0.01, images=32),
+    "saturation": _of_model("saturation", "cheap", "32", warn=0.05, fail=0.5, images=32),
+    "finite_differences": _of_model(
+        "finite_differences", "cheap", "36", warn=1e-4, fail=1e-2, images=4, directions=4
+    ),
+    "rerun": _of_model("rerun", "cheap", "8 a (2 + steps)", warn=0, fail=0, images=8),
+    "unbounded": _of_model(
+        "unbounded", "cheap", "16 * 20 at most", warn=0, fail=0.01, images=16, steps=20
+    ),
+    "single_step": _of_model("single_step", "cheap", "64 a", warn=0.02, fail=0.05, images=32),
+    "random_noise": _of_model(
+        "random_noise", "cheap", "16 * 10 a", warn=0, fail=0.01, images=16, draws=10
+    ),
+}
+_THOROUGH = {
+    "unbounded_all": _of_model(
+        "unbounded", "thorough", "100 n at most", warn=0, fail=0.01, steps=100
+    ),
+    "single_step_all": _of_model("single_step", "thorough", "2 s a", warn=0.01, fail=0.03),
+    "random_noise_all": _of_model(
+        "random_noise", "thorough", "1000 s a", warn=0, fail=0.01, draws=1000
+    ),
+    "logit_scale": _of_model("logit_scale", "thorough", "n + s a steps", warn=0.01, fail=0.03),
+    "more_steps": _of_model("more_steps", "thorough", "10 s a steps", warn=0.01, fail=0.03),
+    "loss_plateau": _of_model(
+        "loss_plateau", "thorough", "32 a steps", warn=0.25, fail=0.75, images=32
+    ),
+    "restarts": _of_model("restarts", "thorough", "5 s a steps", warn=0.01, fail=0.03),
+    "black_box": _of_model("black_box", "thorough", "1000 s a", warn=0.002, fail=0.01),
+    "transfer": _of_model("transfer", "thorough", "s a", warn=0.0, fail=0.01),
+    "expectation": _of_model(
+        "expectation", "thorough", "4; of a random model 10 s a steps", warn=0.01, fail=0.03
+    ),
+    "precision": _of_model("precision", "thorough", "n a (1 + steps)", warn=1, fail=3),
+    "loss_landscape": _of_model(
+        "loss_landscape", "thorough", "1616", warn=0.5, fail=1, images=16, points=100
+    ),
+    "other_losses": _of_model(
+        "other_losses", "thorough", "s a (100 + steps)", warn=0.01, fail=0.03
+    ),
+    "double_softmax": _of_model("double_softmax", "thorough", "n a steps", warn=0.01, fail=0.03),
+    "planted_weakness": _of_model(
+        "planted_weakness", "thorough", "16 a (30 + steps)", warn=0.05, fail=0.2, images=16
+    ),
+}
+
+CHECKS: dict[str, Check] = {
+    "possible_values": _of_rows("possible_values", warn=0, fail=0),
+    "silent_success": _of_rows("silent_success", warn=0, fail=0),
+    "ball_kept": _of_rows("ball_kept", warn=0, fail=0),
+    "ball_used": _of_rows("ball_used", warn=0.5, fail=0.9),
+    "epsilon_unit": _of_rows("epsilon_unit", warn=0.9, fail=0.99, grey_levels=0.3),
+    "monotone": _of_rows("monotone", warn=1, fail=3),
+    "nesting": _of_rows("nesting", warn=0, fail=0.01),
+    "recorded_noise": _of_rows("recorded_noise", warn=0, fail=0.01),
+    "recorded_single_step": _of_rows("recorded_single_step", warn=0.01, fail=0.03),
+    "recorded_black_box": _of_rows("recorded_black_box", warn=0.002, fail=0.01),
+    "worst_case": _of_rows("worst_case", warn=0.01, fail=0.03),
+    "learned": _of_rows("learned", warn=1e-6, fail=1e-3),
+    **_CHEAP,
+    **_THOROUGH,
+}
+
+
+def checks_of(group: str) -> dict[str, Check]:
+    """The checks of a group, by name, in the order in which they are told."""
+    return {name: check for name, check in CHECKS.items() if check.group == group}

@@ -1,0 +1,61 @@
+"""Had the attack's loss stopped rising when its steps ran out?
+
+For each survivor, the best margin so far is followed over the iterates, and what its last steps
+still gained is taken as a share of all that it gained. An attack that is still on its way needs
+more steps. Source: Pintor et al. 2022, "Indicators of Attack Failure" (non-converging attack).
+Cost: for each iterative attack, `images` * (1 + steps) forward passes and `images` * steps
+backward.
+"""
+
+from collections.abc import Mapping
+
+import torch
+
+from biorobust.attacks.losses import margin
+from biorobust.checks.attacking import attacked_alone, own_attack, telling_balls
+from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.subject import Subject, examining
+
+NAME = "loss_plateau"
+
+_SHARE = 0.1
+
+
+@examining(NAME)
+def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
+    """Figure: the share of survivors whose last quarter of the steps made more than a tenth of
+    the whole gain.
+
+    `thresholds`: warn, fail, images.
+    """
+    rising: list[int] = []
+    tried = 0
+    for ball in telling_balls(subject.recorded):
+        attack = own_attack(ball.entry)
+        for number in subject.chosen(thresholds["images"], ball.rows.survived).tolist():
+            _, listening = attacked_alone(subject, attack, number, ball.epsilon)
+            answers = torch.cat(listening.answers)
+            gain = late_gain(margin(answers, subject.labels[number].expand(len(answers))))
+            tried += 1
+            if gain > _SHARE:
+                rising.append(number)
+    if not tried:
+        return skipped(NAME, "No image survived an iterative attack.")
+    return finding_of(
+        NAME,
+        len(rising) / tried,
+        thresholds,
+        says=f"On {len(rising)} of {tried} survivors the loss was still rising at the end",
+        means="the attack had not arrived; give it more steps",
+        images=subject.ids_of(rising),
+    )
+
+
+def late_gain(losses: torch.Tensor) -> float:
+    """What the last quarter of the iterates added to the best loss [iterates], as a share of what
+    all of them did; 0 where nothing was gained at all.
+    """
+    best = losses.double().cummax(0).values
+    gained = float(best[-1] - best[0])
+    late = float(best[-1] - best[-1 - len(best) // 4])
+    return late / gained if gained > 0 else 0.0

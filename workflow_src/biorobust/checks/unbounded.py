@@ -1,0 +1,44 @@
+"""Does an attack without bounds break everything?
+
+With L-infinity 0.5 every image can become plain grey, which looks the same whatever it was: a
+model that still knows the class of more than chance would have it from nowhere. Who survives shows
+that the attack does not work on this model. Source: Carlini et al. 2019, "On Evaluating Adversarial
+Robustness"; Athalye et al. 2018. Cost: `images` (or all) * `steps` forward passes and as many
+backward ones at most, a few where it works.
+"""
+
+import math
+from collections.abc import Mapping
+
+from biorobust.attacks.catalogue import build_attack
+from biorobust.checks.attacking import attacked
+from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.subject import Subject, examining
+
+NAME = "unbounded"
+
+_EPSILON = 0.5
+
+
+@examining(NAME)
+def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
+    """Figure: the share of correctly classified images that survive.
+
+    `thresholds`: warn, fail, steps and, for a sample, images.
+    """
+    steps = int(thresholds["steps"])
+    numbers = subject.chosen(thresholds.get("images", math.inf), subject.correct)
+    if not len(numbers):
+        return skipped(NAME, "The model classifies no image correctly.")
+    attack = build_attack("pgd", norm="linf", steps=steps)
+    survived = ~attacked(subject, attack, numbers, _EPSILON).broken
+    return finding_of(
+        NAME,
+        float(survived.double().mean()),
+        thresholds,
+        says=f"{int(survived.sum())} of {len(numbers)} images survived {steps} steps in a ball "
+        f"that holds plain grey",
+        means="what survives this survives because the attack fails, not because the model is "
+        "robust",
+        images=subject.ids_of(numbers[survived]),
+    )
