@@ -179,10 +179,10 @@ def check_plan(group):
 
 
 def check_records_read(group):
-    return lambda wildcards: [
-        str(Path("results", experiment.name, record))
+    return lambda wildcards: places(
+        record
         for _, record, _ in planning.check_inputs(outline, check_job(wildcards, group))
-    ]
+    )
 
 
 def check_inputs(group):
@@ -205,10 +205,8 @@ def report_plan(kind, name):
 
 
 def report_records(kind, name):
-    return [
-        str(Path("results", experiment.name, record))
-        for _, record, _ in planning.report_inputs(outline, kind, name)
-    ]
+    inputs = planning.report_inputs(outline, kind, name)
+    return places(record for _, record, _ in inputs)
 
 
 def report_inputs(kind, name):
@@ -235,25 +233,22 @@ def execution(wildcards, input, resources):
     return canonical_json(settings)
 
 
+def places(records):
+    return [str(Path("results", experiment.name, record)) for record in records]
+
+
 def attack_records(wildcards):
-    return [
-        str(Path("results", experiment.name, planning.attack_record(job)))
-        for job in planning.attack_jobs(outline)
-    ]
+    return places(map(planning.attack_record, planning.attack_jobs(outline)))
 
 
 def check_records(wildcards):
-    return [
-        str(Path("results", experiment.name, planning.check_record(job)))
-        for job in planning.check_jobs(outline)
-    ]
+    return places(map(planning.check_record, planning.check_jobs(outline)))
 
 
 def training_records(wildcards):
-    return [
-        str(Path("results", experiment.name, planning.training_record(model, seed)))
-        for model, seed in planning.training_jobs(outline)
-    ]
+    return places(
+        planning.training_record(*job) for job in planning.training_jobs(outline)
+    )
 
 
 def lost_records(wildcards):

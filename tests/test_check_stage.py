@@ -16,8 +16,8 @@ from biorobust.analysis.summary import read_results, summarise
 from biorobust.analysis.tables import write_tables
 from biorobust.checks.kinds import checks_of
 from biorobust.files import sha256_of_file, write_json
-from biorobust.provenance import damaged_outputs
-from made_up_results import make_plan
+from biorobust.provenance import damaged_outputs, run_report
+from made_up_results import make_plan, rewrite
 from tiny_jobs import TinyExperiment, child_environment, make_experiment, succeed
 
 # Steps so short that they cannot arrive, and one that can: the first number is too kind.
@@ -156,17 +156,16 @@ def test_rows_of_other_images_are_refused(
 ) -> None:
     path = examined.seed_folder / "attacks/weak/eps-0.6.csv"
     record = path.with_suffix(".json")
-    text, facts = path.read_text(), record.read_text()
+    report = run_report(record)
+    facts = {file: file.read_text() for file in (path, record, report)}
     try:
-        path.write_text(text.replace("test/1,", "test/8,"))
-        changed = json.loads(facts)
-        changed["outputs"][path.name] = sha256_of_file(path)
-        write_json(record, changed)
+        path.write_text(facts[path].replace("test/1,", "test/8,"))
+        rewrite(record, outputs={path.name: sha256_of_file(path)}, report=True)
         assert main(examined.check("rows")) == 1
         assert f"{path} is not of the test images in their order" in capfd.readouterr().err
     finally:
-        path.write_text(text)
-        record.write_text(facts)
+        for file, text in facts.items():
+            file.write_text(text)
 
 
 def test_plans_of_checks_follow_their_group_alone(examined: TinyExperiment) -> None:
