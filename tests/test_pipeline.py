@@ -102,8 +102,9 @@ def test_a_failing_job_leaves_a_partial_table_that_marks_what_is_missing(
     assert text in done.stdout
     (retinal,) = [line for line in text.splitlines() if line.startswith("retinal")]
     (plain,) = [line for line in text.splitlines() if line.startswith("plain")]
-    assert retinal.count("missing") == 1 and "missing" not in plain
-    assert "Incomplete: 1 of 6 jobs" in text
+    # What was made from the weights before they were damaged cannot be checked any more.
+    assert retinal.count("missing") == 4 and "missing" not in plain
+    assert "Incomplete: 3 of 6 jobs" in text
     sizes = (project / "results/tiny/partial/tables/robustness.txt").read_text()
     assert "Incomplete: 1 of 2 trained models" in " ".join(sizes.split())
     # What stood there before is not passed off as the new result.
@@ -203,9 +204,10 @@ def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(tmp_path: Path) -> No
     try:
         done = snakemake(project, "shards", "--cores", "1")
         assert done.returncode != 0
-        full = "cannot write results/tiny/shards/train/00000.npy: the disk is full"
-        assert full in done.stderr and "Traceback" not in done.stderr
-        assert not list(results.rglob("*.part"))
+        full = "the disk is full; free some space and start again; nothing was run"
+        assert full in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        assert not any(results.rglob("*.*"))
         subprocess.run(["mount", "-o", "remount,size=10m", str(results)], check=True)
         assert snakemake(project, "shards", "--cores", "1").returncode == 0
         assert len(list(results.rglob("manifest.json"))) == 2

@@ -182,13 +182,15 @@ def test_what_another_plan_left_is_removed_with_a_line(
     experiment = experiment_in(tmp_path)
     capfd.readouterr()
     assert main(experiment.train(**SHORT)) == UNFINISHED_STATUS
-    assert f"{stale} is of other code, config or data, and removed" in capfd.readouterr().out
+    assert (
+        f"{stale} is of other code, config, data or versions, and removed" in capfd.readouterr().out
+    )
     # Renamed, as only a person would, it is not taken for this plan's either.
     (own,) = experiment.seed_folder.glob(".resume-*")
     own.rename(stale)
     assert main(other.train(**SHORT)) == UNFINISHED_STATUS
     said = capfd.readouterr().out
-    assert f"{stale / 'last.ckpt'} is of other code, config or data and not used" in said
+    assert f"{stale / 'last.ckpt'} is of other code, config, data or versions and not used" in said
     assert "goes on" not in said
 
 
