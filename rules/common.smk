@@ -1,4 +1,5 @@
 # Helpers for the rules: the experiment, the plans of its jobs, and their places. No rules here.
+import atexit
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from biorobust.analysis.finding_marks import objections
 from biorobust.config.cluster import cap_polling, gpu_partition
 from biorobust.config.outline import make_outline, weights_path
 from biorobust.config.reading import overlaid, read_experiment
-from biorobust.config.standing import (
+from biorobust.config.strangers import (
     hollow_records,
     is_planned,
     refuse_copies,
@@ -29,6 +30,7 @@ from biorobust.config.workflow import (
     COMMAND_VARIABLE,
     begin_run,
     claim_folder,
+    clear_marks,
     forces_jobs,
     how_jobs_run,
     require_current_run,
@@ -94,6 +96,9 @@ try:
         folder = Path("results", experiment.name)
         if running:
             require_room(folder, Path(".snakemake"))
+            # Now for a run that was killed, at the end for this one.
+            clear_marks(folder)
+            atexit.register(clear_marks, folder)
         for record, gone in hollow_records(folder, outline).items():
             print(f"{gone} is gone; a run makes it anew", file=sys.stderr)
             if running:

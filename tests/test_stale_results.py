@@ -98,9 +98,10 @@ def test_a_stage_refuses_input_that_its_plan_does_not_name(project: Path) -> Non
 
 def test_a_table_of_another_config_is_not_shown_as_a_result(project: Path) -> None:
     table = (project / "results/tiny/tables/pgd.txt").read_text()
-    assert table in snakemake(project, "shards", "--cores", "1").stdout
+    command = ["shards", "--forcerun", "shard", "--cores", "1"]
+    assert table in snakemake(project, *command).stdout
     reconfigure(project, "steps: 2", "steps: 3")
-    done = snakemake(project, "shards", "--cores", "1")
+    done = snakemake(project, *command)
     assert done.returncode == 0, done.stderr
     assert table not in done.stdout
     assert "Not shown: results/tiny/tables/adversarial_accuracy.json is of earlier" in done.stdout

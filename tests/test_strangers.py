@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from biorobust.config.standing import refuse_strangers
+from biorobust.config.strangers import refuse_strangers
 from biorobust.errors import UserError
 from biorobust.files import write_text
 from biorobust.planning import AttackJob, training_record

@@ -14,8 +14,10 @@ import pytest
 from biorobust import environment, jobs
 from biorobust.__main__ import main
 from biorobust.attacks import parts, stage
+from biorobust.config.workflow import clear_marks
 from biorobust.errors import UserError
 from biorobust.files import read_json, write_json
+from biorobust.jobs import orphan_mark
 from biorobust.provenance import run_report
 from biorobust.training.resuming import ResumeFolder
 from tiny_jobs import TinyExperiment, make_experiment, succeed
@@ -140,3 +142,15 @@ def test_checkpoints(
     succeed(experiment.train())
     assert ("goes on from" in capfd.readouterr().out) == (change is nothing)
     assert list(experiment.seed_folder.glob(".*")) == []
+
+
+def test_a_mark_beside_a_record_goes_and_others_stay(tmp_path: Path) -> None:
+    """An orphan may publish its record between the marking and the planning of the next run."""
+    done, lost = (tmp_path / f"models/{name}/attacks/eps-8_255.json" for name in ("done", "lost"))
+    for record in (done, lost):
+        record.parent.mkdir(parents=True)
+        orphan_mark(record).touch()
+    write_json(done, {})
+    clear_marks(tmp_path)
+    assert not orphan_mark(done).exists() and orphan_mark(lost).exists()
+    clear_marks(tmp_path / "nowhere")

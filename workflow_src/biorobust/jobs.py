@@ -211,6 +211,11 @@ def orphan_mark(record: Path) -> Path:
     return record.with_name(f".{record.stem}.orphaned")
 
 
+def marked_record(mark: Path) -> Path:
+    """The record of the job that `orphan_mark` marks so."""
+    return mark.with_name(f"{mark.stem.removeprefix('.')}.json")
+
+
 def _orphaned(job: Job) -> bool:
     return any(orphan_mark(path).exists() for path in job.records.values())
 

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from biorobust.errors import UserError
 from biorobust.files import explained, write_text
-from biorobust.jobs import orphan_mark
+from biorobust.jobs import marked_record, orphan_mark
 
 # Under these names a run hands its jobs the command to type and the mark of this very run.
 COMMAND_VARIABLE = "BIOROBUST_COMMAND"
@@ -150,14 +150,25 @@ def require_room(*folders: Path) -> None:
 
 
 def _clear_after_kill(state: Path) -> None:
-    for marker, output in noted_outputs(state / "incomplete"):
+    for marker, output in noted(state / "incomplete"):
         output.unlink(missing_ok=True)
         if output.suffix == ".json" and output.parent.is_dir():
             orphan_mark(output).touch()
         marker.unlink(missing_ok=True)
 
 
-def noted_outputs(folder: Path) -> Iterator[tuple[Path, Path]]:
+def clear_marks(folder: Path) -> None:
+    """Remove the marks of orphaned jobs below a folder whose records stand all the same.
+
+    Such a process ended between the marking and the planning, so nobody asked for its result; a
+    job that is forced later must not take it.
+    """
+    for mark in folder.rglob(orphan_mark(Path("*.json")).name):
+        if marked_record(mark).is_file():
+            mark.unlink(missing_ok=True)
+
+
+def noted(folder: Path) -> Iterator[tuple[Path, Path]]:
     """What Snakemake noted of outputs in a folder of its own: (note, output).
 
     A note's path is the output's in base64, cut into folders that start with "@" where long.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from biorobust.config.standing import hollow_records
+from biorobust.config.strangers import hollow_records
 from biorobust.data.shards import INDEX
 from biorobust.data.sources.catalogue import Item, Split, needs_download, open_source, select
 from biorobust.errors import UserError

@@ -1,9 +1,13 @@
-"""Results that stand already: which of them a run may take for its own, and which it must not."""
+"""The results that stand in a folder before a run plans: which of them Snakemake may count on.
+
+Snakemake sees records alone, and compares with what it remembers. So records whose files are gone
+are found here, and results that it has no memory of are held against the experiment as it is now.
+"""
 
 from contextlib import suppress
 from pathlib import Path
 
-from biorobust.config.workflow import noted_outputs
+from biorobust.config.workflow import noted
 from biorobust.data.hygiene.report import require_no_copies
 from biorobust.data.shards import HYGIENE, MANIFEST
 from biorobust.errors import UserError
@@ -48,7 +52,7 @@ def refuse_strangers(folder: Path, outline: Outline, state: Path, snakemake: str
     those, the ones that this experiment did not plan, or that were made from other bytes than
     stand here now, raise UserError with the command that makes them anew.
     """
-    known = {output for _, output in noted_outputs(state / "metadata")}
+    known = {output for _, output in noted(state / "metadata")}
     made: dict[str, list[Path]] = {}
     stale: dict[Path, str] = {}
     roots = []
