@@ -10,6 +10,7 @@ import yaml
 import yte
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
+from biorobust.checks.kinds import GROUPS
 from biorobust.config.cluster import cap_polling, choose_partition
 from biorobust.config.workflow import (
     RUN_VARIABLE,
@@ -78,7 +79,8 @@ def test_the_command_to_type_names_the_profile() -> None:
 def test_every_rule_of_the_profile_is_there() -> None:
     profile = yte.process_yaml(PROFILE.read_text(), require_use_yte=True)
     rules = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    assert profile["set-resources"].keys() <= set(re.findall(r"^rule (\w+):", rules, re.M))
+    written = set(re.findall(r"^rule (\w+):", rules, re.M))
+    assert profile["set-resources"].keys() <= written | {f"check_{group}" for group in GROUPS}
 
 
 def test_a_site_changes_the_first_lines_alone() -> None:
@@ -91,9 +93,8 @@ def test_a_site_changes_the_first_lines_alone() -> None:
     assert profile["default-resources"]["slurm_partition"] == "C"
     asked = profile["set-resources"]
     assert asked["train"]["gpu"] == 4
-    assert [asked[rule]["slurm_partition"] for rule in ("train", "attack", "attack_part")] == [
-        *"GGG"
-    ]
+    on_gpus = ("train", "attack", "attack_part", "check_cheap", "check_thorough")
+    assert {asked[rule]["slurm_partition"] for rule in on_gpus} == {"G"}
 
 
 def test_the_plan_of_a_run_on_a_cluster(tmp_path: Path) -> None:
