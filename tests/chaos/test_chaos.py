@@ -62,7 +62,7 @@ class Storm:
                     self._wait(process, self._random.uniform(0, 0.5))
                     struck |= self._hit(process, KILL)
                 elif not struck and self._wanted(process.stage):
-                    self._wait(process, self._random.uniform(0, 0.9))
+                    self._wait(process, self._random.uniform(0, 0.7))
                     struck = self._strike(run, process)
             time.sleep(0.02)
         return run
