@@ -96,7 +96,9 @@ class Storm:
         if not freeze(process.pid):
             return False
         os.kill(process.pid, number)
-        os.kill(process.pid, signal.SIGCONT)
+        if number is not KILL:
+            # It takes other signals only when it goes on.
+            os.kill(process.pid, signal.SIGCONT)
         self.untouched.discard(process.stage)
         self._note(process.stage, f"{process.stage} job", number)
         return True
