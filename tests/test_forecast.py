@@ -32,7 +32,8 @@ def to_do(project: Path) -> Counter[str]:
 def dry_run(project: Path) -> Counter[str]:
     """Jobs that Snakemake would do, by stage."""
     rules = (job.split()[0] for job in planned(project))
-    names = {"table": "tables", "figure": "figures", "attack_part": "attack part"}
+    names = {"table": "tables", "figure": "figures", "check": "check"}
+    names["attack_part"] = "attack part"
     return Counter(names.get(rule) or names.get(rule.partition("_")[0], rule) for rule in rules)
 
 
@@ -107,11 +108,13 @@ def test_an_experiment_like_a_finished_one_takes_what_that_one_took(
     stages = stages_of(finished_project, name="alike")
     folder = finished_project / "results/tiny"
     attacks = size_of(folder, "models/*/seed-0/attacks/**/*")
+    checks = size_of(folder, "models/*/seed-0/checks/**/*")
     sizes = {
         "shard": size_of(folder, "shards/**/*"),
-        "train": size_of(folder, "models/**/*") - attacks,
+        "train": size_of(folder, "models/**/*") - attacks - checks,
         "attack": attacks,
-        "collect": size_of(folder, "results.*"),
+        "check": checks,
+        "collect": size_of(folder, "results.*") + size_of(folder, "corrections.*"),
         "tables": size_of(folder, "tables/*"),
         "figures": size_of(folder, "figures/*"),
     }

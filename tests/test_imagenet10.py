@@ -31,7 +31,14 @@ def test_every_model_seed_attack_and_epsilon_is_planned(
     models, epsilons = len(CONFIG["models"]), 2 * 5
     counts = Counter(job.split()[0] for job in jobs if not re.match("figure|table", job))
     trained = models * seeds
-    assert counts == {"shard": 1, "train": trained, "attack": trained * epsilons, "collect": 1}
+    assert counts == {
+        "shard": 1,
+        "train": trained,
+        "attack": trained * epsilons,
+        "check_rows": trained,
+        "check_cheap": trained,
+        "collect": 1,
+    }
     tables = {job for job in jobs if job.startswith("table_")}
     assert {"table_adversarial_accuracy", "table_published", "table_trade_off"} <= tables
 

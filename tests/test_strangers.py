@@ -61,7 +61,7 @@ def test_collected_results_of_other_rows_are_refused(collected: Project) -> None
     write_attack(collected, ZEBRA, ids=["007", "008"])
     rewrite(collected.record(ZEBRA), note="made elsewhere", report=True)
     said = strangers(collected)
-    assert said.startswith("1 result(s), ")
+    assert said.startswith("3 result(s), ")
     assert said.endswith(f" --forcerun {collected.folder}/results.json")
 
 
@@ -78,7 +78,7 @@ def test_rows_of_other_weights_are_refused_before_anything_runs(collected: Proje
     sums = {path.name: write_text(path, "trained elsewhere")}
     rewrite(training(collected), outputs=sums, report=True)
     said = strangers(collected)
-    assert said.startswith("4 result(s), ")
+    assert said.startswith("6 result(s), ")
     roots = said.rpartition(" --forcerun ")[2].split()
     assert len(roots) == 4
     assert all(f"{training(collected).parent}/attacks/" in root for root in roots)
@@ -90,7 +90,7 @@ def test_a_cut_record_is_refused_before_anything_runs(collected: Project) -> Non
     roots = said.rpartition(" --forcerun ")[2].split()
     assert roots == [str(training(collected))]
     # Its four attack jobs are made anew with it.
-    assert said.startswith("5 result(s), ")
+    assert said.startswith("7 result(s), ")
 
 
 def test_what_is_missing_of_a_half_copied_folder_is_not_refused(collected: Project) -> None:

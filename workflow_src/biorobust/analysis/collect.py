@@ -115,7 +115,7 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
     """
     frames, missing, faults = [], [], []
     made_by: set[Path] = set()
-    trusted = Trusted(folder, outline, snakemake)
+    trusted = Trusted(folder, outline, snakemake, source_files=not partial)
     spoilt: set[tuple[str, int]] = set()
     for job in attack_jobs(outline):
         path = folder / attack_record(job)

@@ -25,11 +25,16 @@ from biorobust.provenance import Record, require_planned, require_whole
 class Trusted:
     """The results below an experiment's folder that can be relied on.
 
-    `snakemake` is how the workflow was started, for the commands that mend what cannot be.
+    `snakemake` is how the workflow was started, for the commands that mend what cannot be. Without
+    `source_files`, weights and images are taken to be what their records say: rows made from them
+    stay right where a file is damaged later.
     """
 
-    def __init__(self, folder: Path, outline: Outline, snakemake: str) -> None:
+    def __init__(
+        self, folder: Path, outline: Outline, snakemake: str, *, source_files: bool = True
+    ) -> None:
         self._folder, self._outline, self._snakemake = folder, outline, snakemake
+        self._source_files = source_files
         self._sources: dict[Path, str] = {}
 
     def attack(self, job: AttackJob) -> Record:
@@ -77,7 +82,7 @@ class Trusted:
         if path not in self._sources:
             try:
                 record = self._linked(path, plan, sources)
-                if files:
+                if files and self._source_files:
                     require_whole(path, record, self._mend(path))
                 self._sources[path] = ""
             except UserError as error:
