@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from pipeline import planned, reconfigure, result_bytes, snakemake
-from pipeline_jobs import CHECKS, EXAMPLE, FIGURES, PLAIN_ATTACKS, REPORT, RETINAL_ATTACKS
+from pipeline_jobs import CHECKS, EXAMPLE, FIGURES, IMAGES, PLAIN_ATTACKS, REPORT, RETINAL_ATTACKS
 
 
 def test_changed_weights_on_disk_are_not_silently_attacked(project: Path) -> None:
@@ -78,7 +78,7 @@ def test_without_snakemakes_memory_stale_results_are_refused_with_the_command(
     for folder in (project / "results/tiny/models").glob("*/*/checks"):
         shutil.rmtree(folder)
     new = {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"}
-    assert planned(project) == new | CHECKS | REPORT | FIGURES
+    assert planned(project) == new | CHECKS | REPORT | FIGURES | IMAGES
 
 
 def test_a_stage_refuses_input_that_its_plan_does_not_name(project: Path) -> None:

@@ -8,6 +8,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,7 +109,7 @@ class KeptRows:
         """What earlier runs of the job finished."""
         lines: list[str] = []
         with suppress(OSError):
-            lines = self._path.read_text(errors="replace").splitlines(keepends=True)
+            lines = StringIO(self._path.read_text(errors="replace")).readlines()
         lines = [line for line in lines if line == self._sealed(_unsealed(line))]
         # Begun anew, so that the next line does not join a half written one.
         write_text(self._path, "".join(lines))
