@@ -95,7 +95,7 @@ STAGES = [
     (train_stage, 40, ["tensorboard", "last.ckpt"]),
     (attack_stage, 1, [".eps-8_255.kept", "eps-8_255.csv"]),
     (attack_part_stage, 1, [".0-of-1.kept", "0-of-1.rows"]),
-    (collect_stage, 1, ["corrections.parquet", "results.parquet", "results.run.json"]),
+    (collect_stage, 1, ["corrections.parquet", "results.parquet"]),
     (table_stage, 1, ["robustness.csv", "robustness.txt"]),
     (figure_stage, 8, ["survival.png", "survival.pdf"]),
 ]
