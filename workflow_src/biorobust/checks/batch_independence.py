@@ -1,4 +1,4 @@
-"""Is an image finding_of by itself, whatever else is in its batch?
+"""Is an image judged by itself, whatever else is in its batch?
 
 Batch norm left in training mode normalises an image by its neighbours: verdicts then depend on
 the batch size, and an attack on a batch moves the neighbours too. Compared are the logits of the
