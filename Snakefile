@@ -12,8 +12,10 @@ include: "rules/common.smk"
 include: "rules/shards.smk"
 include: "rules/train.smk"
 include: "rules/attack.smk"
+include: "rules/checking.smk"
 include: "rules/check.smk"
 include: "rules/report.smk"
+include: "rules/ending.smk"
 
 
 rule all:

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -16,13 +14,15 @@ SOURCE = Path(workflow.basedir) / "workflow_src"
 sys.path.insert(0, str(SOURCE))
 
 from biorobust import planning
-from biorobust.analysis.finding_marks import objections
-from biorobust.config.cluster import cap_polling, gpu_partition
+from biorobust.config.cluster import (
+    cap_polling,
+    chooses_partitions,
+    gpu_partition,
+)
 from biorobust.config.outline import make_outline, weights_path
 from biorobust.config.reading import overlaid, read_experiment
 from biorobust.config.strangers import (
     hollow_records,
-    is_planned,
     refuse_copies,
     refuse_strangers,
 )
@@ -41,6 +41,7 @@ from biorobust.config.workflow import (
 )
 from biorobust.errors import UserError
 from biorobust.files import canonical_json
+from biorobust.stages import FIGURES
 
 
 def plan_experiment():
@@ -73,10 +74,29 @@ def command_line():
 
 def model_resources():
     """What a job that runs a model asks for. A profile, or --set-resources, may say otherwise."""
-    if experiment.execution.device == "cpu":
-        return {"gpu": 0}
-    partition = gpu_partition() if ON_CLUSTER else None
-    return {"gpu": 1} | ({"slurm_partition": partition} if partition else {})
+    asked = {"gpu": 0 if experiment.execution.device == "cpu" else 1}
+    if asked["gpu"] and ON_CLUSTER and not chooses_partitions(sys.argv[1:]):
+        if partition := default_resource("gpu_partition") or gpu_partition():
+            asked["slurm_partition"] = partition
+    return asked
+
+
+def default_resource(name):
+    """The text that a profile's default-resources give to a resource, None where they don't."""
+    resource = (workflow.resource_settings.default_resources or {}).get(name)
+    return None if resource is None else resource.raw
+
+
+def refuse_idle_gpus():
+    """Raise UserError where a profile asks for GPUs that the jobs would not use."""
+    if experiment.execution.device != "cpu":
+        return
+    for rule, asked in workflow.resource_settings.overwrite_resources.items():
+        if "gpu" in asked:
+            raise UserError(
+                f"execution.device is cpu, but the profile asks for GPUs for {rule} "
+                "(training_gpus in slurm/config.yaml): change one of them"
+            )
 
 
 # A finished job would wait up to three minutes to be noticed; half a minute asks no more of SLURM.
@@ -107,10 +127,16 @@ try:
             refuse_strangers(folder, outline, Path(".snakemake"), command_line())
         if experiment.data.on_duplicates == "stop":
             refuse_copies(folder, outline)
+        refuse_idle_gpus()
 except UserError as error:
     raise WorkflowError(str(error))
 
 ON_CLUSTER = workflow.is_main_process and runs_elsewhere(sys.argv[1:])
+if ON_CLUSTER:
+    # Here, since only a cluster's runs need its executor, which takes a second to load.
+    from biorobust.config.slurm_jobs import watch_slurm_jobs
+
+    watch_slurm_jobs()
 MODEL_RESOURCES = model_resources()
 EPSILONS = {
     planning.ball_label(epsilon["text"]): epsilon["text"]
@@ -170,33 +196,6 @@ def attack_parts(wildcards):
         return []
     return [
         str(planning.attack_part_record(record, part, parts)) for part in range(parts)
-    ]
-
-
-def check_job(wildcards, group):
-    return planning.CheckJob(wildcards.model, int(wildcards.seed), group)
-
-
-def check_plan(group):
-    return lambda wildcards: canonical_json(
-        planning.check_plan(outline, check_job(wildcards, group))
-    )
-
-
-def check_records_read(group):
-    return lambda wildcards: places(
-        record
-        for _, record, _ in planning.check_inputs(outline, check_job(wildcards, group))
-    )
-
-
-def check_inputs(group):
-    """By which name a job knows each of its inputs. Taking `input`: as for `execution`."""
-    return lambda wildcards, input: [
-        f"{name}={place}"
-        for (name, _, _), place in zip(
-            planning.check_inputs(outline, check_job(wildcards, group)), input
-        )
     ]
 
 
@@ -266,62 +265,6 @@ def lost_records(wildcards):
         for path, plan in planning.planned_records(outline)
         if plan["stage"] not in ("tables", "figures") and not (folder / path).is_file()
     ]
-
-
-def show_tables():
-    folder = Path("results", experiment.name)
-    # It was of a run that failed.
-    shutil.rmtree(folder / "partial", ignore_errors=True)
-    for table in outline["tables"]:
-        if table == planning.COSTS and not costs_are_told(folder):
-            continue
-        record = folder / "tables" / f"{table}.json"
-        plan = planning.report_plan(outline, "tables", table)
-        if record.is_file() and not is_planned(record, plan):
-            print(f"Not shown: {record} is of earlier code, config or data")
-            continue
-        for pattern in table_files(table, "txt"):
-            path = Path(pattern.format(experiment=experiment.name))
-            if not path.is_file():
-                continue
-            text = path.read_text()
-            # Accuracies are what a run is for; another table is shown if it fits a screen.
-            if table == "adversarial_accuracy" or text.count("\n") <= 40:
-                print(text)
-    for manifest in sorted(folder.glob("shards/*/manifest.json")):
-        facts = json.loads(manifest.read_text())
-        if facts["skipped"]:
-            print(
-                f"Warning: {len(facts['skipped'])} damaged {facts['split']} images left out"
-            )
-    record = folder / "results.json"
-    if record.is_file():
-        facts = json.loads(record.read_text())
-        for warning in facts["warnings"]:
-            print(f"Warning: {warning}")
-        for objection in objections(facts["checks"]):
-            print(f"Check {objection}")
-    print(f"Tables, figures and rows: {folder}/")
-
-
-def costs_are_told(folder):
-    """Whether the table of costs is of this run; one that stops at other tables leaves it old."""
-    table = folder / planning.report_record("tables", planning.COSTS)
-    rows = folder / "results.json"
-    made = table.is_file() and rows.is_file()
-    return made and table.stat().st_mtime >= rows.stat().st_mtime
-
-
-def show_partial_tables():
-    folder = Path("results", experiment.name)
-    if any(
-        (folder / planning.attack_record(job)).is_file()
-        for job in planning.attack_jobs(outline)
-    ):
-        subprocess.run(
-            [sys.executable, "-m", "biorobust", "partial", str(folder)], check=False
-        )
-        print(f"What there is so far: {folder / 'partial'}/", file=sys.stderr)
 
 
 def table_files(table, *endings):

@@ -45,7 +45,7 @@ for table in outline["tables"]:
 
 
 # A rule each, since only those that run no model are for the machine that snakemake runs on.
-for figure, entry in outline["figures"].items():
+for figure in outline["figures"]:
 
     rule:
         name:
@@ -58,12 +58,12 @@ for figure, entry in outline["figures"].items():
             figures=f"results/{{experiment}}/figures/{figure}.json",
         log:
             f"results/{{experiment}}/logs/figures/{figure}.log",
-        localrule: "implementations" not in entry
+        localrule: not FIGURES[figure].runs_model
         conda:
             "../envs/biorobust.yaml"
-        threads: experiment.execution.threads if "implementations" in entry else 1
+        threads: experiment.execution.threads if FIGURES[figure].runs_model else 1
         resources:
-            **(MODEL_RESOURCES if "implementations" in entry else {}),
+            **(MODEL_RESOURCES if FIGURES[figure].runs_model else {}),
         params:
             plan=report_plan("figures", figure),
             inputs=report_inputs("figures", figure),

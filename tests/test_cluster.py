@@ -83,40 +83,75 @@ def test_every_rule_of_the_profile_is_there() -> None:
     assert profile["set-resources"].keys() <= written | {f"check_{group}" for group in GROUPS}
 
 
-def test_a_site_changes_the_first_lines_alone() -> None:
-    text = PROFILE.read_text()
-    for name, value in {"account": "A", "cpu_partition": "C", "gpu_partition": "G"}.items():
-        text = text.replace(f"{name}: null", f"{name}: {value}")
-    text = text.replace("training_gpus: 1", "training_gpus: 4")
-    profile = yte.process_yaml(text, require_use_yte=True)
-    assert profile["default-resources"]["slurm_account"] == "A"
-    assert profile["default-resources"]["slurm_partition"] == "C"
-    asked = profile["set-resources"]
-    assert asked["train"]["gpu"] == 4
-    on_gpus = ("train", "attack", "attack_part", "check_cheap", "check_thorough")
-    assert {asked[rule]["slurm_partition"] for rule in on_gpus} == {"G"}
-
-
-def test_the_plan_of_a_run_on_a_cluster(tmp_path: Path) -> None:
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A copy of the project with the profile, and a folder of programs beside it: a sinfo."""
     project = copy_project(tmp_path / "project")
     shutil.copytree(ROOT / "slurm", project / "slurm")
     sinfo = tmp_path / "programs/sinfo"
     sinfo.parent.mkdir()
     sinfo.write_text("#!/bin/sh\necho 'cpu*|(null)|up'\necho 'volta|gpu:4|up'\n")
     sinfo.chmod(0o755)
-    path = f"{sinfo.parent}:{os.environ['PATH']}"
-    planned = snakemake(project, "-n", "--profile", "slurm", PATH=path)
-    assert planned.returncode == 0, planned.stderr
-    train, attack = (
-        re.search(rf"^rule {rule}:.*?resources: (.*?)$", planned.stdout, re.M | re.S)[1]
-        for rule in ("train", "attack")
-    )
-    assert "slurm_partition=volta" in train.split(", ")
-    assert {"gpu=1", "mem_mb=8000", "runtime=240"} <= set(train.split(", "))
-    assert {"gpu=1", "mem_mb=8000", "runtime=60"} <= set(attack.split(", "))
+    return project
 
-    with (project / "config.yaml").open("a") as file:
+
+def planned_resources(site: Path, *arguments: str) -> dict[str, dict[str, str]]:
+    """What the first job of each rule asks for, by rule."""
+    path = f"{site.parent}/programs:{os.environ['PATH']}"
+    planned = snakemake(site, "-n", "--profile", "slurm", *arguments, PATH=path)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    found = re.findall(r"^rule (\w+):.*?resources: (.*?)$", planned.stdout, re.M | re.S)
+    assert found
+    return {rule: dict(asked.split("=", 1) for asked in line.split(", ")) for rule, line in found}
+
+
+def change(site: Path, **values: object) -> None:
+    """Other values for variables at the top of the profile."""
+    for name, value in values.items():
+        path = site / "slurm/config.yaml"
+        text, changes = re.subn(rf"(?m)^  {name}: \S+", f"  {name}: {value}", path.read_text())
+        assert changes == 1
+        path.write_text(text)
+
+
+def test_jobs_that_run_a_model_get_a_gpu_where_the_cluster_has_some(site: Path) -> None:
+    asked = planned_resources(site)
+    assert asked["train"].items() >= {"gpu": "1", "mem_mb": "8000", "runtime": "240"}.items()
+    assert asked["attack"].items() >= {"gpu": "1", "mem_mb": "8000", "runtime": "60"}.items()
+    with_gpu = {rule for rule, resources in asked.items() if resources.get("gpu") == "1"}
+    assert with_gpu == {rule for rule in asked if "volta" in asked[rule].values()}
+    assert with_gpu == {"train", "attack", "check_cheap", "figure_adversarial_example"}
+
+
+def test_a_site_changes_the_first_lines_alone(site: Path) -> None:
+    change(site, account="A", cpu_partition="C", gpu_partition="G", qos="Q", training_gpus=4)
+    change(site, longest_minutes=100, most_mem_mb=5000)
+    asked = planned_resources(site)
+    for resources in asked.values():
+        assert resources["slurm_account"] == "A"
+        assert resources["qos"] == "Q"
+        assert resources["slurm_partition"] == ("G" if resources.get("gpu") else "C")
+        assert int(resources["runtime"]) <= 100
+        assert int(resources["mem_mb"]) <= 5000
+    assert asked["train"].items() >= {"gpu": "4", "nodes": "1", "runtime": "100"}.items()
+
+
+def test_a_list_of_partitions_is_left_to_choose_from(site: Path) -> None:
+    partitions = site / "partitions.yaml"
+    partitions.write_text("partitions: {volta: {max_runtime: 600, max_gpu: 4}}")
+    asked = planned_resources(site, "--slurm-partition-config", "partitions.yaml")
+    assert not any("slurm_partition" in resources for resources in asked.values())
+
+
+def test_no_gpus_are_asked_for_where_the_config_says_cpu(site: Path) -> None:
+    with (site / "config.yaml").open("a") as file:
         file.write(yaml.safe_dump({"execution": {"device": "cpu"}}))
-    planned = snakemake(project, "-n", "--profile", "slurm")
-    assert "gpu=1" not in planned.stdout + planned.stderr
-    assert "gpu=0" in planned.stdout + planned.stderr
+    asked = planned_resources(site)
+    assert {resources.get("gpu", "0") for resources in asked.values()} == {"0"}
+    change(site, training_gpus=2)
+    refused = snakemake(site, "-n", "--profile", "slurm")
+    assert refused.returncode != 0
+    assert (
+        "execution.device is cpu, but the profile asks for GPUs for train"
+        in refused.stdout + refused.stderr
+    )

@@ -11,7 +11,8 @@ class Figure(NamedTuple):
     models, each from its first seed, to be run) and "trainings" (what models remember of their
     training, from every seed; weights trained elsewhere remember nothing). kinds: only models of
     these kinds count; all do where it is empty. most: not more than so many models, the first.
-    attack: the experiment's first attack with epsilons is carried out again.
+    attack: the experiment's first attack with epsilons is carried out again. moments: what it
+    wants of the models takes moments, without a GPU.
 
     An experiment that has no such model, or no such attack, does without the figure.
     """
@@ -21,6 +22,12 @@ class Figure(NamedTuple):
     kinds: tuple[str, ...] = ()
     most: int | None = None
     attack: bool = False
+    moments: bool = False
+
+    @property
+    def runs_model(self) -> bool:
+        """Whether it is a job for a machine that models run on."""
+        return "models" in self.inputs and not self.moments
 
 
 STAGES = {
@@ -52,7 +59,10 @@ FIGURES = {
         kinds=("retinal_fixations", "multi_gaze"),
     ),
     "cortical_scales": Figure(
-        "biorobust.analysis.cortical_scales", ("shards", "models"), kinds=("cortical_fixations",)
+        "biorobust.analysis.cortical_scales",
+        ("shards", "models"),
+        kinds=("cortical_fixations",),
+        moments=True,
     ),
     "transformer_boxes": Figure(
         "biorobust.analysis.transformer_boxes",

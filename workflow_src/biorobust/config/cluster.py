@@ -1,12 +1,27 @@
 """What the Snakefile adds to SLURM's executor: where GPUs are, and how often to ask for news."""
 
+import os
 import subprocess
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
+from biorobust.config.workflow import all_options
+
 # Marks the default partition in sinfo's list.
 _DEFAULT = "*"
+
+
+def chooses_partitions(arguments: Sequence[str]) -> bool:
+    """Whether Snakemake, called so, was given a list of partitions for SLURM's executor.
+
+    From it the executor chooses one for each job that names none.
+    """
+    given = all_options(arguments).slurm_partition_config
+    # Else it is a mark of Python's dataclasses that stands for nothing.
+    return isinstance(given, Path) or bool(os.environ.get("SNAKEMAKE_SLURM_PARTITIONS"))
 
 
 def gpu_partition() -> str | None:

@@ -13,6 +13,7 @@ from argparse import Namespace
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -200,12 +201,22 @@ def runs_elsewhere(arguments: Sequence[str]) -> bool:
 
     It tells a Snakefile of its executor only after the rules were read.
     """
+    return all_options(arguments).executor not in (None, "local")
+
+
+@cache
+def _all_options(arguments: tuple[str, ...]) -> Namespace:
     from snakemake.cli import parse_args
 
     # Snakemake has named the profile already.
     with redirect_stderr(StringIO()):
-        _, options = parse_args(list(arguments))
-    return options.executor not in (None, "local")
+        options: Namespace = parse_args(list(arguments))[1]
+    return options
+
+
+def all_options(arguments: Sequence[str]) -> Namespace:
+    """What Snakemake makes of these arguments, its profile's and its executors' options too."""
+    return _all_options(tuple(arguments))
 
 
 def _options(arguments: Sequence[str]) -> Namespace:
