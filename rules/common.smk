@@ -136,7 +136,7 @@ if ON_CLUSTER:
     # Here, since only a cluster's runs need its executor, which takes a second to load.
     from biorobust.config.slurm_jobs import watch_slurm_jobs
 
-    watch_slurm_jobs()
+    watch_slurm_jobs(patience_seconds=90)
 MODEL_RESOURCES = model_resources()
 EPSILONS = {
     planning.ball_label(epsilon["text"]): epsilon["text"]

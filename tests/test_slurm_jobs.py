@@ -55,7 +55,7 @@ def test_jobs_that_can_never_start() -> None:
 
 def test_the_executor_asks_through_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "query_job_status", executor.query_job_status)
-    watch_slurm_jobs()
+    watch_slurm_jobs(patience_seconds=90)
     log = logging.getLogger("test")
     states, seconds = asyncio.run(executor.query_job_status("printf '5|RUNNING\\n'", log))
     assert states == {"5": "RUNNING"}

@@ -1,76 +1,32 @@
 """A real SLURM cluster of three nodes on this one machine, which only the tests use.
 
 munge, slurmctld and a slurmd for each node, with two made-up GPUs on two of the nodes, all in one
-folder. Only what was started here is ended. It must be root's, since SLURM's daemons are, and the
-only cluster of its machine, since SLURM's executor plugin takes its clients' settings from
-/etc/slurm alone: the config is a link there, and is not laid over a file of somebody else's.
+folder. Only what these tests started is ended, by this process or by one that was killed. It must
+be root's, since SLURM's daemons are, and the only cluster of its machine, since SLURM's executor
+plugin takes its clients' settings from /etc/slurm alone: the config is a link there, and is not
+laid over a file or link of somebody else's.
 """
 
 import os
 import shutil
 import signal
-import socket
-import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-CONFIG_LINK = Path("/etc/slurm/slurm.conf")
-FREEZER = Path("/sys/fs/cgroup/freezer")
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
-GPU_NODES = ("node1", "node2")
-NODES = (*GPU_NODES, "node3")
-GPUS_PER_NODE = 2
-_PORTS = 17000
+from filelock import FileLock, Timeout
 
-_CONFIG = """\
-ClusterName=biorobust
-SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={controller_port}
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=socket={root}/munge.socket,cred_expire=5
-CryptoType=crypto/munge
-StateSaveLocation={root}/state
-SlurmdSpoolDir={root}/spool-%n
-SlurmctldPidFile={root}/slurmctld.pid
-SlurmdPidFile={root}/slurmd-%n.pid
-SlurmctldLogFile={root}/slurmctld.log
-SlurmdLogFile={root}/slurmd-%n.log
-ProctrackType={tracking}
-TaskPlugin=task/none
-SwitchType=switch/none
-MpiDefault=none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
-SlurmdParameters=config_overrides
-GresTypes=gpu
-SchedulerParameters=sched_interval=2,sched_min_interval=0,batch_sched_delay=0,bf_interval=1,bf_resolution=1
-SlurmdTimeout=10
-KillWait=5
-JobRequeue=1
-ReturnToService=2
-MinJobAge=3600
-PreemptType=preempt/partition_prio
-PreemptMode=REQUEUE
-AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
-{nodes}
-PartitionName=cpu Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
-PartitionName=gpu Nodes={gpu_nodes} MaxTime=INFINITE State=UP PriorityTier=1
-PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
-"""
-_CGROUP_CONFIG = """\
-CgroupPlugin=cgroup/v1
-CgroupAutomount=no
-CgroupMountpoint=/sys/fs/cgroup
-ConstrainCores=no
-ConstrainRAMSpace=no
-ConstrainDevices=no
-"""
+from cluster_config import FREEZER, NODES, write_config
+
+CONFIG_LINK = Path("/etc/slurm/slurm.conf")
+# By which a link of these tests is known.
+_CONFIG_NAME = "biorobust-tests-slurm.conf"
+_LOCK = Path(tempfile.gettempdir(), "biorobust-tests-slurm.lock")
+_DAEMONS = ("munged", "slurmctld", "slurmd")
+PROGRAMS = (*_DAEMONS, "sbatch", "squeue", "scontrol")
 
 
 def why_not() -> str | None:
@@ -80,8 +36,14 @@ def why_not() -> str | None:
     missing = [program for program in PROGRAMS if not find_program(program)]
     if missing:
         return f"{', '.join(missing)} not installed: apt-get install munge slurmctld slurmd"
-    if CONFIG_LINK.exists() and not CONFIG_LINK.is_symlink():
+    foreign = CONFIG_LINK.exists() or CONFIG_LINK.is_symlink()
+    if foreign and not (CONFIG_LINK.is_symlink() and CONFIG_LINK.readlink().name == _CONFIG_NAME):
         return f"{CONFIG_LINK} is there already: this machine has a cluster of its own"
+    try:
+        with FileLock(_LOCK).acquire(timeout=0):
+            pass
+    except Timeout:
+        return f"other tests use their cluster at the moment (they hold {_LOCK})"
     return None
 
 
@@ -95,16 +57,19 @@ class Cluster:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._config = root / _CONFIG_NAME
         self._daemons: dict[str, subprocess.Popen] = {}
+        # A killed process holds it no longer.
+        self._lock = FileLock(_LOCK)
 
     def start(self) -> None:
         """Start every daemon, and wait until each node takes jobs."""
-        if CONFIG_LINK.is_symlink() and CONFIG_LINK.exists():
-            raise RuntimeError(f"another cluster of these tests runs: {CONFIG_LINK.readlink()}")
-        self._write_config()
+        self._lock.acquire(timeout=0)
+        if CONFIG_LINK.is_symlink():
+            Cluster(CONFIG_LINK.readlink().parent).stop()
+        write_config(self._config)
         CONFIG_LINK.parent.mkdir(parents=True, exist_ok=True)
-        CONFIG_LINK.unlink(missing_ok=True)
-        CONFIG_LINK.symlink_to(self.root / "slurm.conf")
+        CONFIG_LINK.symlink_to(self._config)
         socket_file = self.root / "munge.socket"
         self._spawn(
             *("munged", "--foreground", "--force", f"--socket={socket_file}"),
@@ -112,44 +77,10 @@ class Cluster:
             *(f"--log-file={self.root}/munged.log", f"--seed-file={self.root}/munge.seed"),
         )
         wait_until(socket_file.exists, "munged has made no socket")
-        self._spawn("slurmctld", "-D", "-f", str(self.root / "slurm.conf"))
+        self._spawn("slurmctld", "-D", "-f", str(self._config))
         for node in NODES:
             self.start_node(node)
         wait_until(self._all_idle, "the nodes do not get ready", seconds=60)
-
-    def _write_config(self) -> None:
-        for folder in ("state", *(f"spool-{node}" for node in NODES)):
-            (self.root / folder).mkdir(parents=True, exist_ok=True)
-        host = socket.gethostname().split(".")[0]
-        lines = [
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={_PORTS + 11 + place} "
-            "CPUs=4 RealMemory=64000 State=UNKNOWN"
-            + (f" Gres=gpu:fake:{GPUS_PER_NODE}" if node in GPU_NODES else "")
-            for place, node in enumerate(NODES)
-        ]
-        tracking = "cgroup" if os.access(FREEZER, os.W_OK) else "linuxproc"
-        (self.root / "slurm.conf").write_text(
-            _CONFIG.format(
-                root=self.root,
-                host=host,
-                controller_port=_PORTS + 10,
-                tracking=f"proctrack/{tracking}",
-                nodes="\n".join(lines),
-                gpu_nodes=",".join(GPU_NODES),
-            )
-        )
-        (self.root / "cgroup.conf").write_text(_CGROUP_CONFIG)
-        with (self.root / "gres.conf").open("w") as file:
-            file.write("AutoDetect=off\n")
-            for node in GPU_NODES:
-                for number in range(GPUS_PER_NODE):
-                    device = self.root / f"{node}-gpu{number}"
-                    # SLURM wants a character device for a GPU; this one is another /dev/null.
-                    os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))
-                    file.write(f"NodeName={node} Name=gpu Type=fake File={device}\n")
-        key = self.root / "munge.key"
-        key.write_bytes(os.urandom(128))
-        key.chmod(0o600)
 
     def _spawn(self, program: str, *arguments: str) -> subprocess.Popen:
         path = find_program(program)
@@ -167,7 +98,7 @@ class Cluster:
 
     def start_node(self, node: str) -> None:
         """Start a node's daemon."""
-        self._spawn("slurmd", "-D", "-N", node, "-f", str(self.root / "slurm.conf"))
+        self._spawn("slurmd", "-D", "-N", node, "-f", str(self._config))
 
     def refresh(self) -> None:
         """Bring back nodes that were killed."""
@@ -193,7 +124,7 @@ class Cluster:
         """Process ids of what a node's daemon has started, and theirs."""
         log = str(self.root / f"slurmd-{node}.log")
         own = {
-            b"SLURM_CONF=" + bytes(self.root / "slurm.conf"),
+            b"SLURM_CONF=" + bytes(self._config),
             b"SLURMD_NODENAME=" + node.encode(),
         }
         found = set()
@@ -209,6 +140,18 @@ class Cluster:
                     found |= {int(entry.name), *descendants(int(entry.name))}
         return sorted(found)
 
+    def daemons(self) -> Iterator[int]:
+        """Process ids of this folder's daemons, whoever started them."""
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if not entry.name.isdigit():
+                    continue
+                program, *arguments = (entry / "cmdline").read_text().split("\0")
+                if Path(program).name in _DAEMONS and any(
+                    f"{self.root}/" in argument for argument in arguments
+                ):
+                    yield int(entry.name)
+
     def _all_idle(self) -> bool:
         states = run("sinfo", "--noheader", "--Node", "--format=%N %T").split("\n")
         idle = {line.split()[0] for line in states if line.endswith(" idle")}
@@ -221,6 +164,9 @@ class Cluster:
         for node in NODES:
             for pid in self.processes(node):
                 _kill(pid)
+        own = {process.pid for process in self._daemons.values()}
+        for pid in set(self.daemons()) - own:
+            _kill(pid)
         for process in self._daemons.values():
             try:
                 process.wait(timeout=5)
@@ -228,8 +174,9 @@ class Cluster:
                 process.kill()
                 process.wait()
         self._daemons.clear()
-        if CONFIG_LINK.is_symlink() and CONFIG_LINK.readlink() == self.root / "slurm.conf":
+        if CONFIG_LINK.is_symlink() and CONFIG_LINK.readlink() == self._config:
             CONFIG_LINK.unlink()
+        self._lock.release()
         for node in NODES:
             for folder, _, _ in os.walk(FREEZER / f"slurm_{node}", topdown=False):
                 with suppress(OSError):

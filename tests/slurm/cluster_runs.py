@@ -75,9 +75,16 @@ def cluster_project(folder: Path, config: str = CONFIG) -> Path:
     return project
 
 
-def limit_training(project: Path, minutes: int) -> None:
-    """Give training jobs so many minutes, in the project's profile as a user would."""
-    edit(project, "slurm/config.yaml", '"240 * min(attempt, 3)"', str(minutes))
+def hurry(project: Path) -> None:
+    """Let the project's runs look at their jobs every few seconds."""
+    edit(project, "slurm/config.yaml", "status-checks: 10", "status-checks: 2")
+    edit(project, "rules/common.smk", "cap_polling(seconds=30)", "cap_polling(seconds=3)")
+    edit(project, "rules/common.smk", "patience_seconds=90", "patience_seconds=10")
+
+
+def limit_jobs(project: Path, minutes: int) -> None:
+    """Give every job so many minutes at most, in the project's profile as a user would."""
+    edit(project, "slurm/config.yaml", "longest_minutes: 720", f"longest_minutes: {minutes}")
 
 
 class ClusterRun:

@@ -13,17 +13,20 @@ from cluster_runs import (
     ClusterRun,
     SlurmJob,
     cluster_project,
-    limit_training,
+    hurry,
+    limit_jobs,
     slurm_jobs,
     training_log,
     training_processes,
 )
-from pipeline import result_bytes, snakemake
+from pipeline import edit, result_bytes, snakemake
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    return cluster_project(tmp_path / "project")
+    project = cluster_project(tmp_path / "project")
+    hurry(project)
+    return project
 
 
 def assert_undisturbed(project: Path, undisturbed: dict[str, str]) -> None:
@@ -51,7 +54,7 @@ def test_a_cancelled_job_is_submitted_again_and_goes_on(
 def test_a_job_at_its_time_limit_is_submitted_again_and_goes_on(
     cluster: Cluster, project: Path, undisturbed: dict[str, str]
 ) -> None:
-    limit_training(project, 1)
+    limit_jobs(project, 1)
     disturbed = ClusterRun(project, "tables")
     disturbed.wait_for_checkpoint()
     # Held still it cannot stop by itself, so that SLURM ends it.
@@ -67,7 +70,7 @@ def test_a_job_at_its_time_limit_is_submitted_again_and_goes_on(
 def test_training_stops_by_itself_before_its_time_limit(
     cluster: Cluster, project: Path, undisturbed: dict[str, str]
 ) -> None:
-    limit_training(project, 2)
+    limit_jobs(project, 2)
     disturbed = ClusterRun(project, "tables")
     disturbed.wait_for_checkpoint()
     (pid,) = training_processes(project)
@@ -108,6 +111,44 @@ def test_a_preempted_job_goes_back_into_the_queue(
     disturbed.end()
     assert _again(project, job).state == "COMPLETED"
     assert "goes on from" in training_log(project)
+    assert_undisturbed(project, undisturbed)
+
+
+def test_a_preempted_job_that_slurm_cancels_is_submitted_again(
+    cluster: Cluster, project: Path, undisturbed: dict[str, str]
+) -> None:
+    edit(project, "slurm/config.yaml", "gpu_partition: null", "gpu_partition: cancelling")
+    disturbed = ClusterRun(project, "tables")
+    job = disturbed.wait_for_checkpoint()
+    run(*("sbatch", "--partition=urgent", "--exclusive", "--time=5"), *_on(job), "--wrap=sleep 3")
+    disturbed.end()
+    assert sorted(states(project, "train")) == ["COMPLETED", "PREEMPTED"]
+    assert "goes on from" in training_log(project)
+    assert_undisturbed(project, undisturbed)
+
+
+def test_a_job_that_asks_for_more_than_its_partition_allows_is_named(
+    cluster: Cluster, project: Path, undisturbed: dict[str, str]
+) -> None:
+    edit(project, "slurm/config.yaml", "gpu_partition: null", "gpu_partition: brief")
+    stuck = ClusterRun(project, "tables")
+    waiting = stuck.wait_for_job("train", state="PENDING")
+    line = f"SLURM's job {waiting.number} waits for ever (PartitionTimeLimit)"
+    wait_until(lambda: line in stuck.output.read_text(), "nothing is said", seconds=60)
+    stuck.kill()
+    limit_jobs(project, 5)
+    ClusterRun(project, "tables").end()
+    assert_undisturbed(project, undisturbed)
+
+
+@pytest.mark.parametrize("rule", ["attack", "check_cheap"])
+def test_a_cancelled_attack_or_check_is_submitted_again(
+    cluster: Cluster, project: Path, undisturbed: dict[str, str], rule: str
+) -> None:
+    disturbed = ClusterRun(project, "tables")
+    run("scancel", disturbed.wait_for_job(rule).number)
+    disturbed.end()
+    assert states(project, rule).count("CANCELLED") == 1
     assert_undisturbed(project, undisturbed)
 
 

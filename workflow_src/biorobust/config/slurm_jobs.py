@@ -16,10 +16,6 @@ import snakemake_executor_plugin_slurm as executor
 # States that last a moment where SLURM puts the job back into the queue, and else stay.
 _LEFT_TO_SLURM = ("PREEMPTED", "NODE_FAIL")
 
-# By which SLURM has put back what it is going to put back, and squeue is right again after a
-# restart of the controller.
-_PATIENCE_SECONDS = 90.0
-
 # Why a waiting job will wait until somebody changes it: SLURM's own words for the reasons.
 _NEVER = (
     "PartitionTimeLimit",
@@ -40,9 +36,7 @@ class SettledStates:
     `patience` is in seconds of `clock`.
     """
 
-    def __init__(
-        self, patience: float = _PATIENCE_SECONDS, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._patience = patience
         self._clock = clock
         self._seen: set[str] = set()
@@ -73,9 +67,14 @@ def hopeless_jobs(listed: str) -> dict[str, str]:
     return {number: reason for number, reason in lines if reason in _NEVER}
 
 
-def watch_slurm_jobs() -> None:
-    """Let SLURM's executor end what ended unseen, and say once of each job that it cannot run."""
-    inherited, settled, warned = executor.query_job_status, SettledStates(), set[str]()
+def watch_slurm_jobs(patience_seconds: float) -> None:
+    """Let SLURM's executor end what ended unseen, and say once of each job that it cannot run.
+
+    In `patience_seconds` SLURM should have put back into the queue what it is going to put back,
+    and squeue be right again after a restart of the controller.
+    """
+    inherited = executor.query_job_status
+    settled, warned = SettledStates(patience_seconds), set[str]()
 
     async def query(command: str, logger: Any) -> tuple[dict[str, str] | None, float | None]:
         states, seconds = await inherited(command, logger)
