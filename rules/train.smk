@@ -6,7 +6,7 @@ rule train:
     log:
         "results/{experiment}/logs/train/{model}/seed-{seed}.log",
     # On a cluster a retry goes on where a time limit, a preemption or a lost node ended the last.
-    retries: 10 if ON_CLUSTER else None
+    retries: 20 if ON_CLUSTER else None
     conda:
         "../envs/biorobust.yaml"
     threads: experiment.execution.threads
