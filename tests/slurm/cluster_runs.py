@@ -29,6 +29,8 @@ models:
 attacks:
   - {name: pgd, kind: pgd, steps: 2, epsilons: [0.01, 8/255]}
 """
+# In scontrol's details of a job: a node, and the numbers of its GPUs that the job holds.
+_GPUS_HELD = r"\bNodes=(\S+) CPU_IDs=\S+ Mem=\S+ GRES=gpu:fake:\d+\(IDX:([\d,-]+)\)"
 TRAINING = "results/tiny/models/plain/seed-0"
 
 
@@ -61,7 +63,7 @@ def gpus_in_use() -> list[tuple[str, str]]:
     for line in run("scontrol", "--details", "--oneliner", "show", "jobs").splitlines():
         if "JobState=RUNNING" not in line:
             continue
-        for node, numbers in re.findall(r"Nodes=(\S+) .*?GRES=gpu:fake:\d+\(IDX:([\d,-]+)\)", line):
+        for node, numbers in re.findall(_GPUS_HELD, line):
             for part in numbers.split(","):
                 first, _, last = part.partition("-")
                 held += [(node, str(n)) for n in range(int(first), int(last or first) + 1)]
