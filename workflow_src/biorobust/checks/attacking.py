@@ -23,6 +23,8 @@ DESCENTS = ("bim", "pgd")
 GRADIENT_ATTACKS = (*DESCENTS, "adam_pgd", "fgsm")
 """The kinds whose every pass is a step along the gradient, so that a few images cost little."""
 
+_SHARE_OF_MANY = 4
+
 
 @dataclass(frozen=True)
 class Ball:
@@ -49,14 +51,25 @@ def balls(recorded: Recorded, kinds: tuple[str, ...] = DESCENTS) -> list[Ball]:
 
 
 def telling_balls(recorded: Recorded, kinds: tuple[str, ...] = DESCENTS) -> list[Ball]:
-    """For each attack the ball that tells most: about half of what it attacked survives."""
-    best: dict[str, tuple[float, Ball]] = {}
+    """For each attack the ball that tells most: the largest at which many images still stand.
+
+    Many are a quarter of those at the epsilon where most do. An attack that works leaves nobody to
+    break in larger balls. One that is blind breaks few at any epsilon, and would pass for sound in
+    a small ball, where nothing else breaks much either: the far end of its flat curve is where it
+    claims most, and where a rival has the least trouble to refute it. The smallest ball where
+    nobody survives at all.
+    """
+    by_attack: dict[str, list[Ball]] = {}
     for ball in balls(recorded, kinds):
-        share = ball.rows.survived.sum() / max(1, ball.rows.attacked.sum())
-        distance = abs(share - 0.5)
-        if ball.entry.name not in best or distance < best[ball.entry.name][0]:
-            best[ball.entry.name] = distance, ball
-    return [ball for _, ball in best.values()]
+        by_attack.setdefault(ball.entry.name, []).append(ball)
+    return [_telling(ascending) for ascending in by_attack.values()]
+
+
+def _telling(ascending: list[Ball]) -> Ball:
+    standing = [int(ball.rows.survived.sum()) for ball in ascending]
+    many = max(1, max(standing) / _SHARE_OF_MANY)
+    told = [ball for ball, count in zip(ascending, standing, strict=True) if count >= many]
+    return told[-1] if told else ascending[0]
 
 
 def own_attack(entry: AttackEntry) -> ImageAttack:

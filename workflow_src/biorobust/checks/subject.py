@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class Subject:
     `model` is in eval mode, in float32 on `device`, and its parameters take no gradients. `images`
     are float32 [n, 3, N, N] in [0, 1] and `labels` int64 [n], both on the CPU, in the order of
     `recorded`. `transfer_from` is the experiment's plain model of the same seed, None where there
-    is none or this is it.
+    is none or this is it. `corrections` keeps the honest rows that several checks ask for.
     """
 
     model: CountedModel
@@ -77,6 +78,7 @@ class Subject:
     batch_size: int = 64
     seed: int = 0
     transfer_from: CountedModel | None = None
+    corrections: dict[Any, Any] = field(init=False, default_factory=dict, repr=False)
 
     @property
     def correct(self) -> Booleans:

@@ -2,7 +2,8 @@
 
 With L-infinity 0.5 every image can become plain grey, which looks the same whatever it was: a
 model that still knows the class of more than chance would have it from nowhere. Who survives shows
-that the attack does not work on this model. Source: Carlini et al. 2019, "On Evaluating Adversarial
+that the attack does not work on this model; honest rows are then those of an attack that needs no
+gradient. Source: Carlini et al. 2019, "On Evaluating Adversarial
 Robustness"; Athalye et al. 2018. Cost: `images` (or all) * `steps` forward passes and as many
 backward ones at most, a few where it works.
 """
@@ -11,11 +12,14 @@ import math
 from collections.abc import Mapping
 
 from biorobust.attacks.catalogue import build_attack
+from biorobust.checks import black_box
 from biorobust.checks.attacking import attacked
 from biorobust.checks.findings import Finding, finding_of, skipped
 from biorobust.checks.subject import Subject, examining
 
 NAME = "unbounded"
+
+honest = black_box.honest
 
 _EPSILON = 0.5
 
