@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from biorobust.attacks.base import ImageAttack, Manner
 from biorobust.attacks.catalogue import build_attack
 from biorobust.attacks.engine import Finished, Images
+from biorobust.attacks.iterative import ProjectedGradientDescent
 from biorobust.attacks.norms import NORMS
 from biorobust.checks.recorded import AttackEntry, AttackRows, Recorded
 from biorobust.checks.subject import Subject
@@ -79,7 +80,7 @@ def own_attack(entry: AttackEntry) -> ImageAttack:
 
 def descent_like(entry: AttackEntry, **changes: Any) -> ImageAttack:
     """PGD with the options of one of the `DESCENTS`, some of them changed."""
-    return build_attack("pgd", **{**entry.config, **changes})
+    return ProjectedGradientDescent(**{**entry.config, **changes})
 
 
 def attacked(

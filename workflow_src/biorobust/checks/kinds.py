@@ -70,7 +70,7 @@ _THOROUGH = {
     ),
     "restarts": _of_model("restarts", "thorough", "5 s a steps", warn=0.01, fail=0.03),
     "black_box": _of_model("black_box", "thorough", "1000 s a", warn=0.002, fail=0.01),
-    "transfer": _of_model("transfer", "thorough", "s a", warn=0.0, fail=0.01),
+    "transfer": _of_model("transfer", "thorough", "2 s a", warn=0.0, fail=0.01),
     "expectation": _of_model(
         "expectation", "thorough", "4; of a random model 10 s a steps", warn=0.01, fail=0.03
     ),

@@ -11,7 +11,7 @@ backward ones at most, a few where it works.
 import math
 from collections.abc import Mapping
 
-from biorobust.attacks.catalogue import build_attack
+from biorobust.attacks.iterative import ProjectedGradientDescent
 from biorobust.checks import black_box
 from biorobust.checks.attacking import attacked
 from biorobust.checks.findings import Finding, finding_of, skipped
@@ -34,7 +34,7 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     numbers = subject.chosen(thresholds.get("images", math.inf), subject.correct)
     if not len(numbers):
         return skipped(NAME, "The model classifies no image correctly.")
-    attack = build_attack("pgd", norm="linf", steps=steps)
+    attack = ProjectedGradientDescent(norm="linf", steps=steps)
     survived = ~attacked(subject, attack, numbers, _EPSILON).broken
     return finding_of(
         NAME,
