@@ -24,6 +24,8 @@ DESCENTS = ("bim", "pgd")
 GRADIENT_ATTACKS = (*DESCENTS, "adam_pgd", "fgsm")
 """The kinds whose every pass is a step along the gradient, so that a few images cost little."""
 
+NO_SURVIVORS = "No image survived an attack that this examines: nothing is left to break."
+
 _SHARE_OF_MANY = 4
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from biorobust.attacks.base import ImageAttack
-from biorobust.checks.attacking import Ball, attacked, telling_balls
+from biorobust.checks.attacking import DESCENTS, NO_SURVIVORS, Ball, attacked, telling_balls
 from biorobust.checks.corrections import Correction
-from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.findings import Finding, finding_of
 from biorobust.checks.honest import Honest, made_once, worst_case
-from biorobust.checks.subject import Check, Subject, examining
+from biorobust.checks.subject import Check, NotExamined, Subject, examining
 
 Rivals = Callable[[Ball], list[ImageAttack]]
 
@@ -26,7 +26,7 @@ def rivalry(name: str, rivals: Rivals, *, by: str, means: str) -> tuple[Check, H
     checks that ask for them.
     """
 
-    @examining(name)
+    @examining(name, DESCENTS)
     def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
         return outdone(name, subject, thresholds, rivals, by=by, means=means)
 
@@ -53,7 +53,7 @@ def outdone(
     Figure: by how much that lowers the adversarial accuracy, the worst of all attacks. Where only
     a sample of `thresholds["images"]` survivors is attacked, it stands for the others. `by` names
     the rivals in the middle of a sentence; `model` is another form of the subject's, with the same
-    predictions.
+    predictions. Raises NotExamined where nobody survived.
     """
     worst, says, images = -math.inf, "", []
     for ball in telling_balls(subject.recorded):
@@ -72,6 +72,6 @@ def outdone(
             worst = figure
             says = f"Of {len(tried)} images that survived {ball}, {newly} fell to {by}"
     if not says:
-        return skipped(name, "No image survived an iterative attack: nothing is left to break.")
+        raise NotExamined(NO_SURVIVORS)
     ids = subject.ids_of(images)
     return finding_of(name, worst, thresholds, says=says, means=means, images=ids)

@@ -8,6 +8,7 @@ Robustness". Cost: for each iterative attack, `images` (or every survivor) * `dr
 from collections.abc import Mapping
 
 from biorobust.attacks.noise import AdditiveUniformNoise
+from biorobust.checks.attacking import DESCENTS
 from biorobust.checks.corrections import Correction
 from biorobust.checks.findings import Finding
 from biorobust.checks.honest import worst_case
@@ -17,7 +18,7 @@ from biorobust.checks.subject import Subject, examining
 NAME = "random_noise"
 
 
-@examining(NAME)
+@examining(NAME, DESCENTS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     """Figure: what of the adversarial accuracy falls to noise.
 

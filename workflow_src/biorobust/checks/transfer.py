@@ -17,11 +17,12 @@ from biorobust.attacks.base import ImageAttack, Manner, Model
 from biorobust.attacks.engine import Finished, Images
 from biorobust.attacks.iterative import ProjectedGradientDescent
 from biorobust.attacks.losses import cross_entropy
+from biorobust.checks.attacking import DESCENTS
 from biorobust.checks.corrections import Correction
-from biorobust.checks.findings import Finding, skipped
+from biorobust.checks.findings import Finding
 from biorobust.checks.honest import worst_case
 from biorobust.checks.outdone import Rivals, outdone
-from biorobust.checks.subject import Subject, examining
+from biorobust.checks.subject import NotExamined, Subject, examining
 
 NAME = "transfer"
 
@@ -55,14 +56,14 @@ class TransferredDescent(ImageAttack):
             )
 
 
-@examining(NAME)
+@examining(NAME, DESCENTS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     """Figure: what of the adversarial accuracy falls to images made on the plain model.
 
     `thresholds`: warn, fail.
     """
     if subject.transfer_from is None:
-        return skipped(NAME, "There is no other model of kind standard to make images on.")
+        raise NotExamined("There is no other model of kind standard to make images on.")
     return outdone(
         NAME,
         subject,

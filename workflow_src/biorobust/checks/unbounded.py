@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from biorobust.attacks.iterative import ProjectedGradientDescent
 from biorobust.checks import black_box
 from biorobust.checks.attacking import attacked
-from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.findings import Finding
+from biorobust.checks.shares import share_of_images
 from biorobust.checks.subject import Subject, examining
 
 NAME = "unbounded"
@@ -31,18 +32,16 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     `thresholds`: warn, fail, steps and, for a sample, images.
     """
     steps = int(thresholds["steps"])
-    numbers = subject.chosen(thresholds.get("images", math.inf), subject.correct)
-    if not len(numbers):
-        return skipped(NAME, "The model classifies no image correctly.")
+    numbers = subject.classified(thresholds.get("images", math.inf))
     attack = ProjectedGradientDescent(norm="linf", steps=steps)
     survived = ~attacked(subject, attack, numbers, _EPSILON).broken
-    return finding_of(
+    return share_of_images(
         NAME,
-        float(survived.double().mean()),
+        subject,
         thresholds,
-        says=f"{int(survived.sum())} of {len(numbers)} images survived {steps} steps in a ball "
-        f"that holds plain grey",
+        numbers,
+        survived,
+        says=f"{{}} of {{}} images survived {steps} steps in a ball that holds plain grey",
         means="what survives this survives because the attack fails, not because the model is "
         "robust",
-        images=subject.ids_of(numbers[survived]),
     )
