@@ -183,3 +183,6 @@ def test_plans_of_checks_follow_their_group_alone(examined: TinyExperiment) -> N
     assert other["cheap"] == before["cheap"] and other["rows"] != before["rows"]
     more = digests(**one, checks={"groups": ["cheap", "rows", "thorough"]})
     assert {name: more[name] for name in before} == before and set(more) > set(before)
+    stricter = {"groups": ["cheap", "rows", "thorough"], "thresholds": {"restarts": {"warn": 0}}}
+    changed = digests(**one, checks=stricter)
+    assert [name for name in more if changed[name] != more[name]] == ["search"]
