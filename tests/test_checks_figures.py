@@ -112,10 +112,10 @@ def test_passes_are_counted_image_by_image() -> None:
 @pytest.mark.parametrize(
     ("check", "forward", "backward"),
     [
-        ("determinism", 16 * 3, 0),
+        ("determinism", 16 * 5, 0),
         ("batch_independence", 8 * 2, 0),
         ("logits", 16, 0),
-        ("finite_differences", 4 * (1 + 2 * 4), 4),
+        ("finite_differences", 4 * (1 + 2 * 5), 4),
     ],
 )
 def test_checks_cost_what_they_say(

@@ -44,8 +44,9 @@ def _of_model(name: str, group: str, cost: str, **thresholds: float) -> Check:
 
 # n: the test images, s: those that survive at one epsilon, a: iterative attacks.
 _CHEAP = {
+    # Here and below, a sample: of all images it would cost more than cheap checks may.
     "determinism": _of_model(
-        "determinism", "cheap", "48", warn=1e-5, fail=1e-4, images=16, repeats=3
+        "determinism", "cheap", "80", warn=1e-5, fail=1e-4, images=16, repeats=5
     ),
     "batch_independence": _of_model(
         "batch_independence", "cheap", "16", warn=1e-4, fail=1e-2, images=8
@@ -53,14 +54,16 @@ _CHEAP = {
     "logits": _of_model("logits", "cheap", "16", warn=0, fail=0, images=16),
     "zero_gradients": _of_model("zero_gradients", "cheap", "32", warn=0, fail=0.01, images=32),
     "saturation": _of_model("saturation", "cheap", "32", warn=0.05, fail=0.5, images=32),
+    # It fails later than it warns, since a rectifier may switch within a difference.
     "finite_differences": _of_model(
-        "finite_differences", "cheap", "36", warn=1e-4, fail=1e-2, images=4, directions=4
+        "finite_differences", "cheap", "44", warn=1e-4, fail=1e-3, images=4, directions=5
     ),
     "rerun": _of_model("rerun", "cheap", "8 a (2 + steps)", warn=0, fail=0, images=8),
     "unbounded": _of_model(
         "unbounded", "cheap", "16 * 20 at most", warn=0, fail=0.01, images=16, steps=20
     ),
-    "single_step": _of_model("single_step", "cheap", "64 a", warn=0.02, fail=0.05, images=32),
+    # A single image of the sample, up to 3 % of it, is no more than a warning.
+    "single_step": _of_model("single_step", "cheap", "64 a", warn=0.01, fail=0.05, images=32),
     "random_noise": _of_model(
         "random_noise", "cheap", "16 * 10 a", warn=0, fail=0.01, images=16, draws=10
     ),
@@ -73,10 +76,13 @@ _THOROUGH = {
     "random_noise_all": _of_model(
         "random_noise", "queries", "1000 s a", warn=0, fail=0.01, draws=1000
     ),
+    # Not one image alone, as with a loss that no scale changes: at another scale the attack takes
+    # other ways, and breaks an image or two of an honest model that it had missed.
     "logit_scale": _of_model("logit_scale", "gradients", "n + s a steps", warn=0.01, fail=0.03),
     "more_steps": _of_model("more_steps", "search", "10 s a steps", warn=0.01, fail=0.03),
+    # Some survivors may creep on; whether more steps would break them is a check of its own.
     "loss_plateau": _of_model(
-        "loss_plateau", "gradients", "32 a steps", warn=0.25, fail=0.75, images=32
+        "loss_plateau", "gradients", "32 a steps", warn=0.1, fail=0.5, images=32
     ),
     "restarts": _of_model("restarts", "search", "5 s a steps", warn=0.01, fail=0.03),
     "black_box": _of_model("black_box", "queries", "1000 s a", warn=0.002, fail=0.01),

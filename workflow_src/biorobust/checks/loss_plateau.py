@@ -25,13 +25,15 @@ from biorobust.checks.subject import Subject, examining
 
 NAME = "loss_plateau"
 
-_SHARE = 0.1
+# Published for the last 10 steps of hundreds; of an attack with as few as 20, those are half, on
+# which even a sound one is on its way. So it is the last quarter.
+_SHARE = 0.05
 
 
 @examining(NAME, DESCENTS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
-    """Figure: the share of survivors whose last quarter of the steps made more than a tenth of
-    the whole gain.
+    """Figure: the share of survivors whose last quarter of the steps made more than a
+    twentieth of the whole gain.
 
     `thresholds`: warn, fail, images.
     """
