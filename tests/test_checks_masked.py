@@ -54,8 +54,9 @@ def at_epsilon(subject: Subject, text: str) -> Subject:
 
 @pytest.mark.parametrize("check", ["black_box", "transfer"])
 def test_a_model_without_gradients_is_seen_through_at_the_largest_epsilon(
-    rounded: Subject, check: str
+    rounded: Subject, monkeypatch: pytest.MonkeyPatch, check: str
 ) -> None:
+    monkeypatch.setattr(black_box, "_QUERIES", 100)
     (ball,) = telling_balls(rounded.recorded)
     assert ball.text == SIZES[-1]
     found = carried_out(check, rounded)
