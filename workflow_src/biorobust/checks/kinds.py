@@ -44,7 +44,8 @@ def _of_model(name: str, group: str, cost: str, **thresholds: float) -> Check:
 
 # n: the test images, s: those that survive at one epsilon, a: iterative attacks.
 _CHEAP = {
-    # Here and below, a sample: of all images it would cost more than cheap checks may.
+    # Here and below, samples, of images and of draws: the whole would cost more than cheap checks
+    # may. Three of them come again among the thorough ones, with nothing left out.
     "determinism": _of_model(
         "determinism", "cheap", "80", warn=1e-5, fail=1e-4, images=16, repeats=5
     ),
