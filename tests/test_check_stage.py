@@ -4,7 +4,10 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,27 +17,26 @@ from biorobust.__main__ import main
 from biorobust.analysis.collect import facts_of, gather, write_rows
 from biorobust.analysis.summary import read_results, summarise
 from biorobust.analysis.tables import write_tables
-from biorobust.checks.kinds import checks_of
+from biorobust.checks.kinds import CHECKS, GROUPS_OF, checks_of
 from biorobust.files import sha256_of_file, write_json
 from biorobust.provenance import damaged_outputs, run_report
 from made_up_results import make_plan, rewrite
-from tiny_jobs import TinyExperiment, child_environment, make_experiment, succeed
+from tiny_jobs import PLAIN, TinyExperiment, child_environment, make_experiment, succeed
 
 # Steps so short that they cannot arrive, and one that can: the first number is too kind.
 WEAK = {"name": "weak", "kind": "pgd", "steps": 2, "relative_step": 1e-3, "epsilons": ["0.6"]}
 STRONG = {"name": "fgsm", "kind": "fgsm", "epsilons": ["0.6"]}
+SECTIONS: dict[str, Any] = {
+    "training": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-2},
+    "attacks": [WEAK, STRONG],
+}
 SNAKEMAKE = "snakemake --cores 1"
 
 
 @pytest.fixture(scope="module")
 def examined(tmp_path_factory: pytest.TempPathFactory) -> TinyExperiment:
     """An experiment whose checks of both groups have run."""
-    experiment = make_experiment(
-        tmp_path_factory.mktemp("examined"),
-        train_images=32,
-        training={"epochs": 2, "batch_size": 8, "learning_rate": 1e-2},
-        attacks=[WEAK, STRONG],
-    )
+    experiment = make_experiment(tmp_path_factory.mktemp("examined"), train_images=32, **SECTIONS)
     succeed(experiment.train())
     for attack in ("weak", "fgsm"):
         succeed(experiment.attack("0.6", attack))
@@ -65,6 +67,24 @@ def test_a_group_leaves_a_finding_a_check_and_a_record_that_vouches_for_them(
     counted = {way: sum(f[f"{way}_passes"] for f in findings) for way in ("forward", "backward")}
     assert 0 < counted["forward"] <= record["passes"]["forward"]
     assert 0 < counted["backward"] <= record["passes"]["backward"]
+
+
+@pytest.mark.parametrize("group", GROUPS_OF["thorough"])
+def test_each_part_of_thorough_is_a_job_of_its_own(examined: TinyExperiment, group: str) -> None:
+    asked = make_plan(
+        models=[PLAIN], seeds=[0], checks={"groups": ["rows", "cheap", "thorough"]}, **SECTIONS
+    )
+    succeed(replace(examined, outline=asked).check(group))
+    folder = checks_folder(examined)
+    findings = json.loads((folder / f"{group}.findings.json").read_text())
+    assert [finding["check"] for finding in findings] == list(checks_of(group))
+    with (folder / f"{group}.corrections.csv").open(newline="") as file:
+        corrected = {row["attack"].partition("+")[2] for row in csv.DictReader(file)}
+    # What an attack of two tiny steps missed is made good by every check that can.
+    beaten = {f["check"] for f in findings if f["verdict"] in ("warn", "fail")}
+    makers = {name for name in beaten if hasattr(import_module(CHECKS[name].module), "honest")}
+    assert corrected == makers
+    assert makers or group in ("gradients", "settings")
 
 
 def test_an_attack_that_a_single_step_beats_gets_honest_rows(examined: TinyExperiment) -> None:
@@ -183,3 +203,6 @@ def test_plans_of_checks_follow_their_group_alone(examined: TinyExperiment) -> N
     assert other["cheap"] == before["cheap"] and other["rows"] != before["rows"]
     more = digests(**one, checks={"groups": ["cheap", "rows", "thorough"]})
     assert {name: more[name] for name in before} == before and set(more) > set(before)
+    stricter = {"groups": ["cheap", "rows", "thorough"], "thresholds": {"restarts": {"warn": 0}}}
+    changed = digests(**one, checks=stricter)
+    assert [name for name in more if changed[name] != more[name]] == ["search"]

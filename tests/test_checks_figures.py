@@ -112,10 +112,10 @@ def test_passes_are_counted_image_by_image() -> None:
 @pytest.mark.parametrize(
     ("check", "forward", "backward"),
     [
-        ("determinism", 16 * 3, 0),
+        ("determinism", 16 * 5, 0),
         ("batch_independence", 8 * 2, 0),
         ("logits", 16, 0),
-        ("finite_differences", 4 * (1 + 2 * 4), 4),
+        ("finite_differences", 4 * (1 + 2 * 5), 4),
     ],
 )
 def test_checks_cost_what_they_say(
@@ -134,15 +134,6 @@ def test_samples_follow_from_the_seed_and_keep_to_what_is_asked(subject: Subject
     assert len(subject.chosen(1000)) == len(subject.images)
     correct = subject.chosen(1000, subject.correct)
     assert torch.equal(correct, torch.from_numpy(subject.correct).nonzero()[:, 0])
-
-
-def test_the_telling_ball_is_the_one_that_breaks_about_half(subject: Subject) -> None:
-    (ball,) = telling_balls(subject.recorded)
-    shares = {
-        text: rows.survived.sum() / rows.attacked.sum()
-        for (_, text), rows in subject.recorded.rows.items()
-    }
-    assert abs(shares[ball.text] - 0.5) == min(abs(share - 0.5) for share in shares.values())
 
 
 def test_a_planted_weakness_is_not_found_by_chance_but_exists(subject: Subject) -> None:

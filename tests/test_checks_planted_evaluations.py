@@ -1,6 +1,7 @@
 """Evaluations that are too kind: attacks that are too weak, and rows that do not hold."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 import planted_faults as planted
 from biorobust.attacks.kinds import ATTACKS
 from biorobust.checks import more_steps
+from biorobust.checks.corrections import Correction
+from biorobust.checks.kinds import CHECKS
 from biorobust.checks.recorded import AttackEntry, Recorded
 from biorobust.checks.subject import CountedModel, Subject
 from biorobust.models.base import ImageClassifier
@@ -57,6 +60,25 @@ def test_an_attack_that_goes_the_wrong_way_is_caught(
     astray = weak(model, entry, "DescendingTheLoss", monkeypatch)
     assert carried_out(check, astray).verdict == "fail"
     assert carried_out(check, strong).verdict == "pass"
+    if check != "planted_weakness":
+        # Its decision is not the model's own, so that no row could follow from it.
+        require_honest_rows(check, astray, "0.3")
+
+
+def require_honest_rows(check: str, subject: Subject, epsilon: str) -> None:
+    """That the check's correction of the only attack at its only epsilon lets fewer survive."""
+    made: list[Correction] = import_module(CHECKS[check].module).honest(
+        subject, CHECKS[check].thresholds
+    )
+    (correction,) = made
+    assert (correction.attack, correction.epsilon) == ("linf-pgd", epsilon)
+    before, after = subject.recorded.rows["linf-pgd", epsilon], correction.rows
+    assert after.survived.sum() < before.survived.sum()
+    assert not (before.success & ~after.success).any()
+    assert (after.linf <= float(epsilon) * (1 + 1e-5)).all()
+    broken = torch.from_numpy(np.flatnonzero(after.success & ~before.success))
+    assert np.array_equal(after.clean_prediction[broken], subject.labels[broken])
+    assert (after.adversarial_prediction != after.label)[broken].all()
 
 
 def test_an_attack_without_gradients_and_transfer_see_through_rounded_pixels(
@@ -69,6 +91,8 @@ def test_an_attack_without_gradients_and_transfer_see_through_rounded_pixels(
     assert carried_out("black_box", rounded).verdict == "fail"
     with_source = replace(rounded, transfer_from=CountedModel(model))
     assert carried_out("transfer", with_source).verdict == "fail"
+    for check in ("transfer", "black_box"):
+        require_honest_rows(check, with_source, "0.1")
     assert carried_out("transfer", rounded).verdict == "skipped"
     own_source = replace(strong, transfer_from=CountedModel(model))
     assert carried_out("transfer", own_source).verdict == "pass"

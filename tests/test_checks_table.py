@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from biorobust.analysis.checks_table import write_checks
+from biorobust.analysis.checks_table import describe, write_checks
 from biorobust.analysis.finding_marks import footnotes, marked, objections, worst_over_seeds
 from biorobust.analysis.tables import write_tables
 from biorobust.errors import UserError
@@ -76,6 +76,15 @@ def test_the_worst_verdict_over_seeds_is_the_one_that_is_told(results: Path) -> 
     assert text.count("transfer") == 2
     assert "Skipped for every model. transfer: transfer of" in " ".join(text.split())
     assert "36 forward and 24 backward passes" in " ".join(text.split())
+
+
+def test_a_pass_is_no_word_on_attacks_that_were_not_examined() -> None:
+    blunt = finding("ear", 0, "restarts", "pass", unexamined=["square", "fgsm"])
+    also = finding("ear", 0, "more_steps", "warn", unexamined=["square", "fgsm"])
+    less = finding("ear", 0, "rerun", "pass", unexamined=["square"])
+    caption = " ".join(describe([blunt, also, less, *FINDINGS], {"restarts", "more_steps"}))
+    assert "Whatever their verdicts, restarts, more_steps say nothing of square, fgsm." in caption
+    assert "rerun say nothing" not in caption
 
 
 def test_the_csv_holds_every_finding(results: Path) -> None:

@@ -10,7 +10,7 @@ import yaml
 import yte
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-from biorobust.checks.kinds import GROUPS
+from biorobust.checks.kinds import GROUPS, RUNS_MODEL
 from biorobust.config.cluster import cap_polling, choose_partition
 from biorobust.config.workflow import (
     RUN_VARIABLE,
@@ -80,7 +80,10 @@ def test_every_rule_of_the_profile_is_there() -> None:
     profile = yte.process_yaml(PROFILE.read_text(), require_use_yte=True)
     rules = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     written = set(re.findall(r"^rule (\w+):", rules, re.M))
-    assert profile["set-resources"].keys() <= written | {f"check_{group}" for group in GROUPS}
+    checks = {f"check_{group}" for group in GROUPS}
+    assert profile["set-resources"].keys() <= written | checks
+    # Those that run a model want more than the default.
+    assert checks - profile["set-resources"].keys() == {"check_rows"}
 
 
 @pytest.fixture
@@ -121,6 +124,15 @@ def test_jobs_that_run_a_model_get_a_gpu_where_the_cluster_has_some(site: Path) 
     with_gpu = {rule for rule, resources in asked.items() if resources.get("gpu") == "1"}
     assert with_gpu == {rule for rule in asked if "volta" in asked[rule].values()}
     assert with_gpu == {"train", "attack", "check_cheap", "figure_adversarial_example"}
+
+
+def test_each_part_of_the_thorough_checks_gets_what_a_long_job_needs(site: Path) -> None:
+    with (site / "config.yaml").open("a") as file:
+        file.write(yaml.safe_dump({"checks": {"groups": ["rows", "cheap", "thorough"]}}))
+    asked = planned_resources(site, "checks")
+    for group in {*RUNS_MODEL} - {"cheap"}:
+        expected = {"gpu": "1", "mem_mb": "8000", "runtime": "240"}
+        assert asked[f"check_{group}"].items() >= expected.items()
 
 
 def test_a_site_changes_the_first_lines_alone(site: Path) -> None:

@@ -24,7 +24,20 @@ def mistake(**changes: str) -> str:
 def test_rows_and_cheap_run_unless_more_is_asked() -> None:
     assert read_experiment(config_with(checks="{}")).checks.groups == ("rows", "cheap")
     asked = read_experiment(config_with(**{"checks.groups": "[thorough, cheap, rows]"}))
-    assert asked.checks.groups == GROUPS
+    assert asked.checks.groups == ("rows", "cheap", "thorough")
+
+
+def test_thorough_is_several_jobs_and_every_check_is_in_one(tmp_path: Path) -> None:
+    experiment = read_experiment(config_with(**{"checks.groups": "[rows, cheap, thorough]"}))
+    groups = make_outline(experiment, cache=tmp_path / "hashes.json")["checks"]
+    assert [group["name"] for group in groups] == list(GROUPS)
+    told = [check["name"] for group in groups for check in group["checks"]]
+    assert sorted(told) == sorted(CHECKS)
+    thorough = groups[2:]
+    assert len(thorough) > 2
+    assert max(len(group["checks"]) for group in thorough) < len(told) / 3
+    # A new plain model makes those alone anew whose images come from it.
+    assert [group["name"] for group in groups if group["transfer_from"]] == ["queries"]
 
 
 @pytest.mark.parametrize("groups", ["[rows]", "[thorough]", "[rows, cheap, cheap]", "[]"])

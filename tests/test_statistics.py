@@ -140,6 +140,20 @@ def refuse(rows: pd.DataFrame, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_jobs_of_a_model_that_was_seen_to_draw_at_random_may_disagree() -> None:
+    grid = make_grid({"pgd": ["0.01", "0.05"]})
+    drawn = [RIGHT, [True] * 8 + [False] * 2]
+    rows = pd.concat(
+        make_job("pgd", epsilon, right, [False] * 10)
+        for epsilon, right in zip(["0.01", "0.05"], drawn, strict=True)
+    )
+    summary = summarise(rows.assign(deterministic=False), grid).set_index("epsilon_text")
+    assert summary.loc[["0.01", "0.05"], "mean"].tolist() == [0.9, 0.8]
+    refuse(rows.assign(deterministic=True), "disagree about the clean prediction")
+    others = rows.assign(image=rows["image"] + "x", deterministic=False)
+    refuse(pd.concat([rows.iloc[:10], others.iloc[10:]]), "were not run on the same test images")
+
+
 def test_jobs_that_disagree_are_named() -> None:
     first = make_job("pgd", "0.01", RIGHT, [False] * 10)
     both = "cnn seed 0, pgd at epsilon 0.01 and cnn seed 0, pgd at epsilon 0.05"

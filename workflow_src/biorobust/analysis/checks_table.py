@@ -81,7 +81,7 @@ def render(findings: list[Finding], grid: Grid) -> dict[str, str]:
 
 
 def describe(findings: list[Finding], applied: set[str]) -> list[str]:
-    """The sentences below the table: what it says, what the checks took, and what was skipped."""
+    """The sentences below the table: what it says and does not say, and what the checks took."""
     passes = {way: sum(f[f"{way}_passes"] for f in findings) for way in ("forward", "backward")}
     sentences = [
         "Checks of the evaluation itself: for each model the most serious verdict over its seeds, "
@@ -90,6 +90,14 @@ def describe(findings: list[Finding], applied: set[str]) -> list[str]:
         f"The checks took {passes['forward']} forward and {passes['backward']} backward passes of "
         "an image through a model.",
     ]
+    reach: dict[tuple[str, ...], dict[str, None]] = {}
+    for finding in findings:
+        if finding["check"] in applied and finding.get("unexamined"):
+            reach.setdefault(tuple(finding["unexamined"]), {})[finding["check"]] = None
+    for attacks, checks in reach.items():
+        sentences.append(
+            f"Whatever their verdicts, {', '.join(checks)} say nothing of {', '.join(attacks)}."
+        )
     if skipped := {f["check"]: f["sentence"] for f in findings if f["check"] not in applied}:
         told = " ".join(f"{check}: {sentence}" for check, sentence in skipped.items())
         sentences.append(f"Skipped for every model. {told}")

@@ -2,7 +2,8 @@
 
 In: the rows and records of the attack jobs and of the checks. Out: `results.parquet`, one row per
 model, seed, attack, epsilon and test image, with the closed verdict `broken` beside the raw
-`success`, and `broken_uncorrected` without what the checks broke besides; `corrections.parquet`,
+`success`, `broken_uncorrected` without what the checks broke besides, and `deterministic`, whether
+the model may be held to one clean prediction an image; `corrections.parquet`,
 the checks' own rows of these; `results.json`, their record, with the grid that the experiment asks
 for, what is missing of it and what the checks found. An attack that searches for the smallest
 perturbation has epsilon NaN, written "minimal".
@@ -22,6 +23,7 @@ from biorobust.analysis.collected_checks import (
     joined_corrections,
     read_corrections,
     read_findings,
+    with_determinism,
 )
 from biorobust.analysis.trusted import Trusted
 from biorobust.errors import UserError
@@ -147,7 +149,7 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
         # One fault of a model or of the shards is that of all rows made from them.
         raise UserError("\n".join([count, *dict.fromkeys(faults)]))
     corrected = joined_corrections(corrections)
-    rows = closed(pd.concat(frames, ignore_index=True), corrected)
+    rows = closed(with_determinism(pd.concat(frames, ignore_index=True), findings), corrected)
     return Collected(rows, missing, _mixture_warnings(made_by), corrected, findings)
 
 

@@ -52,6 +52,20 @@ def joined_corrections(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns)
 
 
+def with_determinism(rows: pd.DataFrame, findings: Findings) -> pd.DataFrame:
+    """Add `deterministic`: false for a (model, seed) that fails the check of determinism.
+
+    Its jobs may see different clean predictions of the same weights; no other's may.
+    """
+    drawing = {
+        (finding["model"], finding["seed"])
+        for finding in findings
+        if finding["check"] == "determinism" and finding["verdict"] == "fail"
+    }
+    trained = pd.MultiIndex.from_frame(rows[["model", "seed"]])
+    return rows.assign(deterministic=[key not in drawing for key in trained])
+
+
 def closed(rows: pd.DataFrame, corrections: pd.DataFrame) -> pd.DataFrame:
     """Add two verdicts: `broken_uncorrected` and, with what the checks found besides, `broken`.
 

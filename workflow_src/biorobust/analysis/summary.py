@@ -192,13 +192,16 @@ def check_agreement(rows: pd.DataFrame) -> None:
     """Raise UserError, naming two jobs, unless the jobs can stand in one table.
 
     There must be rows. All jobs must hold the same images, each once and with the same label;
-    all jobs of one (model, seed) must hold the same clean predictions.
+    all jobs of one (model, seed) must hold the same clean predictions, unless its column
+    `deterministic` says that the model was seen to draw at random.
     """
     if rows.empty:
         raise UserError("results.parquet has no rows: every job is missing; see the jobs' logs")
     test_set: tuple[AttackJob, pd.DataFrame] | None = None
     first_of_seed: dict[tuple[str, int], tuple[AttackJob, pd.DataFrame]] = {}
-    for key, group in rows[_COLUMNS].groupby(_JOB, sort=False):
+    # Rows that tell nothing of determinism are of no model that drew at random.
+    held = rows[_COLUMNS].assign(deterministic=rows.get("deterministic", True))
+    for key, group in held.groupby(_JOB, sort=False):
         job, frame = AttackJob._make(key), group.sort_values("image", ignore_index=True)
         if frame["image"].duplicated().any():
             raise UserError(f"{job}: an image occurs twice; delete this job's rows and run again")
@@ -210,7 +213,7 @@ def check_agreement(rows: pd.DataFrame) -> None:
             )
         reference, expected = first_of_seed.setdefault((job.model, job.seed), (job, frame))
         differs = (frame["clean_prediction"] != expected["clean_prediction"]).to_numpy()
-        if differs.any():
+        if differs.any() and frame["deterministic"].all():
             raise UserError(
                 f"{reference} and {job} disagree about the clean prediction of "
                 f"{differs.sum()} images (first: {frame['image'][differs.argmax()]}); "

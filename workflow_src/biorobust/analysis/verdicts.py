@@ -45,7 +45,8 @@ def per_image(rows: pd.DataFrame) -> Verdicts:
     verdicts = Verdicts({}, {})
     for key, group in told.sort_values("image", kind="stable").groupby(_JOB, sort=False):
         job = AttackJob._make(key)
-        # The jobs of a seed agree on the clean predictions, so that any of them speaks for all.
+        # The jobs of a seed agree on the clean predictions, so that any of them speaks for all;
+        # where the model draws at random, each is as good a draw as the others.
         verdicts.right[job.model, job.seed] = group["right"].to_numpy(bool)
         verdicts.kept[job] = group["kept"].to_numpy(bool)
     return verdicts

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from biorobust.attacks.base import ImageAttack, Manner
 from biorobust.attacks.catalogue import build_attack
 from biorobust.attacks.engine import Finished, Images
+from biorobust.attacks.iterative import ProjectedGradientDescent
 from biorobust.attacks.norms import NORMS
 from biorobust.checks.recorded import AttackEntry, AttackRows, Recorded
 from biorobust.checks.subject import Subject
@@ -22,6 +23,10 @@ DESCENTS = ("bim", "pgd")
 
 GRADIENT_ATTACKS = (*DESCENTS, "adam_pgd", "fgsm")
 """The kinds whose every pass is a step along the gradient, so that a few images cost little."""
+
+NO_SURVIVORS = "No image survived an attack that this examines: nothing is left to break."
+
+_SHARE_OF_MANY = 4
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,25 @@ def balls(recorded: Recorded, kinds: tuple[str, ...] = DESCENTS) -> list[Ball]:
 
 
 def telling_balls(recorded: Recorded, kinds: tuple[str, ...] = DESCENTS) -> list[Ball]:
-    """For each attack the ball that tells most: about half of what it attacked survives."""
-    best: dict[str, tuple[float, Ball]] = {}
+    """For each attack the ball that tells most: the largest at which many images still stand.
+
+    Many are a quarter of those at the epsilon where most do. An attack that works leaves nobody to
+    break in larger balls. One that is blind breaks few at any epsilon, and would pass for sound in
+    a small ball, where nothing else breaks much either: the far end of its flat curve is where it
+    claims most, and where a rival has the least trouble to refute it. The smallest ball where
+    nobody survives at all.
+    """
+    by_attack: dict[str, list[Ball]] = {}
     for ball in balls(recorded, kinds):
-        share = ball.rows.survived.sum() / max(1, ball.rows.attacked.sum())
-        distance = abs(share - 0.5)
-        if ball.entry.name not in best or distance < best[ball.entry.name][0]:
-            best[ball.entry.name] = distance, ball
-    return [ball for _, ball in best.values()]
+        by_attack.setdefault(ball.entry.name, []).append(ball)
+    return [_telling(ascending) for ascending in by_attack.values()]
+
+
+def _telling(ascending: list[Ball]) -> Ball:
+    standing = [int(ball.rows.survived.sum()) for ball in ascending]
+    many = max(1, max(standing) / _SHARE_OF_MANY)
+    told = [ball for ball, count in zip(ascending, standing, strict=True) if count >= many]
+    return told[-1] if told else ascending[0]
 
 
 def own_attack(entry: AttackEntry) -> ImageAttack:
@@ -66,7 +82,7 @@ def own_attack(entry: AttackEntry) -> ImageAttack:
 
 def descent_like(entry: AttackEntry, **changes: Any) -> ImageAttack:
     """PGD with the options of one of the `DESCENTS`, some of them changed."""
-    return build_attack("pgd", **{**entry.config, **changes})
+    return ProjectedGradientDescent(**{**entry.config, **changes})
 
 
 def attacked(

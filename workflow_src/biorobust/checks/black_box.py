@@ -5,40 +5,21 @@ gradient as well must not lose to it. Source: AutoAttack's checks (Croce and Hei
 Andriushchenko et al. 2020. Cost: for each iterative attack, survivors * `queries` forward passes.
 """
 
-from collections.abc import Mapping
-
 from biorobust.attacks.base import ImageAttack
-from biorobust.attacks.catalogue import build_attack
+from biorobust.attacks.square import Square
 from biorobust.checks.attacking import Ball
-from biorobust.checks.corrections import Correction
-from biorobust.checks.findings import Finding
-from biorobust.checks.honest import worst_case
-from biorobust.checks.outdone import outdone
-from biorobust.checks.subject import Subject, examining
-
-NAME = "black_box"
+from biorobust.checks.outdone import rivalry
 
 _QUERIES = 1000
 
 
-@examining(NAME)
-def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
-    """Figure: what of the adversarial accuracy falls to Square. `thresholds`: warn, fail."""
-    return outdone(
-        NAME,
-        subject,
-        thresholds,
-        _rivals,
-        by=f"{_QUERIES} queries of Square",
-        means="an attack that sees less breaks more, so the gradient is masked",
-    )
-
-
-def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction]:
-    """The rows that Square gives, where gradients fail."""
-    del thresholds
-    return worst_case(subject, _rivals)
-
-
 def _rivals(ball: Ball) -> list[ImageAttack]:
-    return [build_attack("square", norm=ball.entry.norm, queries=_QUERIES)]
+    return [Square(norm=ball.entry.norm, queries=_QUERIES)]
+
+
+check, honest = rivalry(
+    "black_box",
+    _rivals,
+    by=f"{_QUERIES} queries of Square",
+    means="an attack that sees less breaks more, so the gradient is masked",
+)

@@ -15,12 +15,12 @@ import torch
 from biorobust.attacks.base import ImageAttack, Manner, Model
 from biorobust.attacks.engine import Finished, Images
 from biorobust.attacks.pgd import PGD
-from biorobust.checks.attacking import Ball
+from biorobust.checks.attacking import DESCENTS, Ball
 from biorobust.checks.corrections import Correction
-from biorobust.checks.findings import Finding, skipped
+from biorobust.checks.findings import Finding
 from biorobust.checks.honest import worst_case
 from biorobust.checks.outdone import outdone
-from biorobust.checks.subject import Subject, examining
+from biorobust.checks.subject import NotExamined, Subject, examining
 
 NAME = "expectation"
 
@@ -42,7 +42,7 @@ class AveragedDescent(ImageAttack):
         )
 
 
-@examining(NAME)
+@examining(NAME, DESCENTS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     """Figure: what of the adversarial accuracy falls to the attack on the mean.
 
@@ -50,7 +50,7 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     """
     images = subject.images[subject.chosen(2)]
     if torch.equal(subject.logits(images), subject.logits(images)):
-        return skipped(NAME, "The model draws no random numbers.")
+        raise NotExamined("The model draws no random numbers.")
     return outdone(
         NAME,
         subject,

@@ -1,8 +1,8 @@
 """What a check found: its figure, its verdict, and one sentence for the reader."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 Verdict = Literal["pass", "warn", "fail", "skipped"]
@@ -14,7 +14,8 @@ class Finding:
 
     `figure` is what was measured, and `threshold` says in words when it warns and fails. "skipped"
     means that the check does not apply, and `sentence` says why. `images` are the ids of the
-    images concerned. A pass is one image through the model, forward or backward.
+    images concerned. A pass is one image through the model, forward or backward. `unexamined` are
+    the names of attacks that the check cannot judge, whatever its verdict.
     """
 
     check: str
@@ -25,11 +26,19 @@ class Finding:
     sentence: str
     forward_passes: int = 0
     backward_passes: int = 0
+    unexamined: tuple[str, ...] = ()
+
+    def says_nothing_of(self, attacks: Sequence[str], kinds: Sequence[str]) -> "Finding":
+        """The same, but that it tells which attacks it cannot judge, and which kinds it can."""
+        reach = f"This check examines only attacks of kind {' or '.join(kinds)}"
+        sentence = f"{self.sentence} {reach}: it says nothing of {', '.join(attacks)}."
+        return replace(self, sentence=sentence, unexamined=tuple(attacks))
 
     def to_json(self) -> dict[str, Any]:
         """The finding as JSON-ready values; a figure that is infinite or NaN becomes None."""
         values = asdict(self)
         values["images"] = list(self.images)
+        values["unexamined"] = list(self.unexamined)
         values["figure"] = self.figure if math.isfinite(self.figure) else None
         return values
 

@@ -6,6 +6,8 @@ differences and held against the gradient. At an image itself even an honest mod
 where the background is of one colour, the inputs of a max-pooling are equal, exactly at a kink. So
 it is done beside the image, which is blended with a little noise; and since a rectifier, or a
 sampling point between two pixels, may still switch on the way, the median direction counts.
+Honest rows are those of an attack that needs no gradient: which part of this one is wrong is not
+known, so that none made of it could be trusted.
 Source: own; the classical check of gradients. Cost, in float64: `images` * (1 + 2 * `directions`)
 forward and `images` backward passes.
 """
@@ -17,10 +19,13 @@ import torch
 from torch import Tensor
 
 from biorobust.attacks.losses import cross_entropy_margin
+from biorobust.checks import black_box
 from biorobust.checks.findings import Finding, finding_of
 from biorobust.checks.subject import Subject, examining
 
 NAME = "finite_differences"
+
+honest = black_box.honest
 
 # In pixels, along a direction of length 1: far from rounding (1e-16), and near enough that
 # hardly any rectifier switches in between.

@@ -4,9 +4,10 @@ What a stronger attack breaks counts as broken, image by image; what the experim
 stays broken by it. So the honest accuracy is never above the one that was measured.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
+from functools import wraps
 
 import numpy as np
 from torch import nn
@@ -19,6 +20,8 @@ from biorobust.checks.attacking import Ball, attacked, balls
 from biorobust.checks.corrections import Correction
 from biorobust.checks.recorded import AttackRows
 from biorobust.checks.subject import Subject
+
+Honest = Callable[[Subject, Mapping[str, float]], list[Correction]]
 
 
 def worst_case(
@@ -40,6 +43,19 @@ def worst_case(
                     rows = _merged(rows, attacked(subject, rival, left, ball.epsilon, model=model))
         corrections.append(Correction(ball.entry.name, ball.text, rows))
     return corrections
+
+
+def made_once(honest: Honest) -> Honest:
+    """The same honest rows for every check of a job that has them made, which may take long."""
+
+    @wraps(honest)
+    def kept(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction]:
+        if honest not in subject.corrections:
+            subject.corrections[honest] = honest(subject, thresholds)
+        made: list[Correction] = subject.corrections[honest]
+        return made
+
+    return kept
 
 
 def rows_of(found: Finished) -> AttackRows:

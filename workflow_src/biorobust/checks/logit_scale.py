@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from biorobust.attacks.base import ImageAttack
 from biorobust.attacks.losses import margin
-from biorobust.checks.attacking import Ball, descent_like, own_attack
+from biorobust.checks.attacking import DESCENTS, Ball, descent_like, own_attack
 from biorobust.checks.corrections import Correction
-from biorobust.checks.findings import Finding, skipped
+from biorobust.checks.findings import Finding
 from biorobust.checks.honest import worst_case
 from biorobust.checks.outdone import outdone
 from biorobust.checks.subject import Subject, examining
@@ -41,14 +41,12 @@ class Divided(nn.Module):
         return logits / self.by
 
 
-@examining(NAME)
+@examining(NAME, DESCENTS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     """Figure: what of the adversarial accuracy falls to the same attack at a typical margin of 1.
 
     `thresholds`: warn, fail.
     """
-    if not subject.correct.any():
-        return skipped(NAME, "The model classifies no image correctly.")
     size = _typical_margin(subject)
     return outdone(
         NAME,
@@ -74,6 +72,6 @@ def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction
 
 def _typical_margin(subject: Subject) -> float:
     """The median of how far the right class's logit is ahead, over correct images."""
-    numbers = subject.chosen(len(subject.images), subject.correct)
+    numbers = subject.classified(len(subject.images))
     ahead = -margin(subject.logits(subject.images[numbers]), subject.labels[numbers])
     return max(float(ahead.median()), 1e-6)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch
 
 from biorobust.attacks.losses import margin
-from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.findings import Finding, finding_of
 from biorobust.checks.subject import Subject, examining
 
 NAME = "loss_landscape"
@@ -27,9 +27,7 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
 
     `thresholds`: warn, fail, images, points.
     """
-    numbers = subject.chosen(thresholds["images"], subject.correct)
-    if not len(numbers):
-        return skipped(NAME, "The model classifies no image correctly.")
+    numbers = subject.classified(thresholds["images"])
     images, labels = subject.images[numbers], subject.labels[numbers]
     here = margin(subject.logits(images), labels)
     generator = torch.Generator().manual_seed(subject.seed)

@@ -12,42 +12,47 @@ from collections.abc import Mapping
 import torch
 
 from biorobust.attacks.losses import margin
-from biorobust.checks.attacking import attacked_alone, own_attack, telling_balls
-from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.alone import share_of_flaws
+from biorobust.checks.attacking import (
+    DESCENTS,
+    NO_SURVIVORS,
+    Ball,
+    attacked_alone,
+    own_attack,
+)
+from biorobust.checks.findings import Finding
 from biorobust.checks.subject import Subject, examining
 
 NAME = "loss_plateau"
 
-_SHARE = 0.1
+# Published for the last 10 steps of hundreds; of an attack with as few as 20, those are half, on
+# which even a sound one is on its way. So it is the last quarter.
+_SHARE = 0.05
 
 
-@examining(NAME)
+@examining(NAME, DESCENTS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
-    """Figure: the share of survivors whose last quarter of the steps made more than a tenth of
-    the whole gain.
+    """Figure: the share of survivors whose last quarter of the steps made more than a
+    twentieth of the whole gain.
 
     `thresholds`: warn, fail, images.
     """
-    rising: list[int] = []
-    tried = 0
-    for ball in telling_balls(subject.recorded):
-        attack = own_attack(ball.entry)
-        for number in subject.chosen(thresholds["images"], ball.rows.survived).tolist():
-            _, listening = attacked_alone(subject, attack, number, ball.epsilon)
-            answers = torch.cat(listening.answers)
-            gain = late_gain(margin(answers, subject.labels[number].expand(len(answers))))
-            tried += 1
-            if gain > _SHARE:
-                rising.append(number)
-    if not tried:
-        return skipped(NAME, "No image survived an iterative attack.")
-    return finding_of(
+
+    def rising(ball: Ball, number: int) -> bool:
+        _, listening = attacked_alone(subject, own_attack(ball.entry), number, ball.epsilon)
+        answers = torch.cat(listening.answers)
+        gain = late_gain(margin(answers, subject.labels[number].expand(len(answers))))
+        return gain > _SHARE
+
+    return share_of_flaws(
         NAME,
-        len(rising) / tried,
+        subject,
         thresholds,
-        says=f"On {len(rising)} of {tried} survivors the loss was still rising at the end",
+        lambda ball: subject.chosen(thresholds["images"], ball.rows.survived),
+        rising,
+        none=NO_SURVIVORS,
+        says="On {} of {} survivors the loss was still rising at the end",
         means="the attack had not arrived; give it more steps",
-        images=subject.ids_of(rising),
     )
 
 

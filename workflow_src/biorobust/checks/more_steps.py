@@ -7,41 +7,11 @@ Adversarial Robustness" (more steps until nothing changes). Cost: for each itera
 survivors * steps * 10 forward passes and as many backward ones.
 """
 
-from collections.abc import Mapping
-
 from biorobust.attacks.base import ImageAttack
 from biorobust.checks.attacking import Ball, descent_like
-from biorobust.checks.corrections import Correction
-from biorobust.checks.findings import Finding
-from biorobust.checks.honest import worst_case
-from biorobust.checks.outdone import outdone
-from biorobust.checks.subject import Subject, examining
-
-NAME = "more_steps"
+from biorobust.checks.outdone import rivalry
 
 _FACTOR = 5
-
-
-@examining(NAME)
-def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
-    """Figure: what of the adversarial accuracy falls to more steps.
-
-    `thresholds`: warn, fail.
-    """
-    return outdone(
-        NAME,
-        subject,
-        thresholds,
-        _rivals,
-        by=f"{_FACTOR} times as many steps, as long or a fifth as long",
-        means="the attack stops before it arrives; give it more steps, or shorter ones",
-    )
-
-
-def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction]:
-    """The rows that more steps give."""
-    del thresholds
-    return worst_case(subject, _rivals)
 
 
 def _rivals(ball: Ball) -> list[ImageAttack]:
@@ -51,3 +21,11 @@ def _rivals(ball: Ball) -> list[ImageAttack]:
         descent_like(ball.entry, steps=steps),
         descent_like(ball.entry, steps=steps, relative_step=shorter),
     ]
+
+
+check, honest = rivalry(
+    "more_steps",
+    _rivals,
+    by=f"{_FACTOR} times as many steps, as long or a fifth as long",
+    means="the attack stops before it arrives; give it more steps, or shorter ones",
+)

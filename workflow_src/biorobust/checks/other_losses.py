@@ -6,21 +6,13 @@ et al. 2019 (the worst over all attacks, image by image); Croce and Hein 2020 (A
 each iterative attack, survivors * (steps + 100) passes both ways.
 """
 
-from collections.abc import Mapping
-
 import pyautoattack
 import torch
 from torch import Tensor
 
 from biorobust.attacks.base import BudgetAttack, ImageAttack, Queried
 from biorobust.checks.attacking import Ball, descent_like
-from biorobust.checks.corrections import Correction
-from biorobust.checks.findings import Finding
-from biorobust.checks.honest import worst_case
-from biorobust.checks.outdone import outdone
-from biorobust.checks.subject import Subject, examining
-
-NAME = "other_losses"
+from biorobust.checks.outdone import rivalry
 
 # The ratio divides by the distance between the first and the third logit.
 _LEAST_CLASSES = 3
@@ -55,24 +47,13 @@ class DlrDescent(BudgetAttack):
         return found
 
 
-@examining(NAME)
-def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
-    """Figure: what of the adversarial accuracy falls to either. `thresholds`: warn, fail."""
-    return outdone(
-        NAME,
-        subject,
-        thresholds,
-        _rivals,
-        by="the margin loss or APGD on the DLR loss",
-        means="the experiment's loss misleads its attack; the worst case over losses is honest",
-    )
-
-
-def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction]:
-    """The rows of the worst case over losses."""
-    del thresholds
-    return worst_case(subject, _rivals)
-
-
 def _rivals(ball: Ball) -> list[ImageAttack]:
     return [descent_like(ball.entry, loss="margin"), DlrDescent(norm=ball.entry.norm)]
+
+
+check, honest = rivalry(
+    "other_losses",
+    _rivals,
+    by="the margin loss or APGD on the DLR loss",
+    means="the experiment's loss misleads its attack; the worst case over losses is honest",
+)

@@ -10,11 +10,32 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from biorobust.attacks.base import ImageAttack
-from biorobust.checks.attacking import Ball, attacked, telling_balls
-from biorobust.checks.findings import Finding, finding_of, skipped
-from biorobust.checks.subject import Subject
+from biorobust.checks.attacking import DESCENTS, NO_SURVIVORS, Ball, attacked, telling_balls
+from biorobust.checks.corrections import Correction
+from biorobust.checks.findings import Finding, finding_of
+from biorobust.checks.honest import Honest, made_once, worst_case
+from biorobust.checks.subject import Check, NotExamined, Subject, examining
 
 Rivals = Callable[[Ball], list[ImageAttack]]
+
+
+def rivalry(name: str, rivals: Rivals, *, by: str, means: str) -> tuple[Check, Honest]:
+    """The functions `check` and `honest` of a check that only names its rivals: see `outdone`.
+
+    Honest rows are those of the worst case over the attack and its rivals, made once for all
+    checks that ask for them.
+    """
+
+    @examining(name, DESCENTS)
+    def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
+        return outdone(name, subject, thresholds, rivals, by=by, means=means)
+
+    @made_once
+    def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction]:
+        del thresholds
+        return worst_case(subject, rivals)
+
+    return check, honest
 
 
 def outdone(
@@ -32,7 +53,7 @@ def outdone(
     Figure: by how much that lowers the adversarial accuracy, the worst of all attacks. Where only
     a sample of `thresholds["images"]` survivors is attacked, it stands for the others. `by` names
     the rivals in the middle of a sentence; `model` is another form of the subject's, with the same
-    predictions.
+    predictions. Raises NotExamined where nobody survived.
     """
     worst, says, images = -math.inf, "", []
     for ball in telling_balls(subject.recorded):
@@ -51,6 +72,6 @@ def outdone(
             worst = figure
             says = f"Of {len(tried)} images that survived {ball}, {newly} fell to {by}"
     if not says:
-        return skipped(name, "No image survived an iterative attack: nothing is left to break.")
+        raise NotExamined(NO_SURVIVORS)
     ids = subject.ids_of(images)
     return finding_of(name, worst, thresholds, says=says, means=means, images=ids)

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from biorobust.attacks.norms import NORMS
-from biorobust.checks.attacking import Ball, attacked_alone, own_attack, telling_balls
-from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.alone import share_of_flaws
+from biorobust.checks.attacking import DESCENTS, Ball, attacked_alone, own_attack
+from biorobust.checks.findings import Finding
 from biorobust.checks.subject import Subject, examining
 
 NAME = "planted_weakness"
@@ -47,35 +48,32 @@ class Planted(nn.Module):
         return torch.stack([torch.zeros_like(other), other], dim=1)
 
 
-@examining(NAME)
+@examining(NAME, DESCENTS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     """Figure: the share of planted weaknesses that the experiment's attack does not find.
 
     `thresholds`: warn, fail, images.
     """
-    missed: list[int] = []
-    planted = 0
     # Every original is of the first of two classes.
     binary = replace(subject, labels=torch.zeros_like(subject.labels))
-    for ball in telling_balls(subject.recorded):
-        for number in subject.chosen(thresholds["images"]).tolist():
-            model = plant(subject, ball, number)
-            if model is None:
-                continue
-            planted += 1
-            attack = own_attack(ball.entry)
-            found, _ = attacked_alone(binary, attack, number, ball.epsilon, model=model)
-            if not found.broken.all():
-                missed.append(number)
-    if not planted:
-        return skipped(NAME, "On no image could a weakness be planted.")
-    return finding_of(
+
+    def missed(ball: Ball, number: int) -> bool | None:
+        model = plant(subject, ball, number)
+        if model is None:
+            return None
+        attack = own_attack(ball.entry)
+        found, _ = attacked_alone(binary, attack, number, ball.epsilon, model=model)
+        return not found.broken.all()
+
+    return share_of_flaws(
         NAME,
-        len(missed) / planted,
+        subject,
         thresholds,
-        says=f"{len(missed)} of {planted} planted weaknesses were not found",
+        lambda _: subject.chosen(thresholds["images"]),
+        missed,
+        none="On no image could a weakness be planted.",
+        says="{} of {} planted weaknesses were not found",
         means="the attack misses adversarial images that surely exist, so survival says little",
-        images=subject.ids_of(missed),
     )
 
 

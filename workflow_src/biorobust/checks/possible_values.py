@@ -38,7 +38,8 @@ def check(recorded: Recorded, thresholds: Mapping[str, float]) -> Finding:
         count,
         thresholds,
         says=says,
-        means="they were edited, mixed, or written by something else than the attack",
+        means="they were edited, mixed, or written by something else than the attack; if clean "
+        "predictions differ and the check of determinism fails, by a model that draws at random",
         images=recorded.named(images),
     )
 

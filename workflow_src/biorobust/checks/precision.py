@@ -12,14 +12,14 @@ from dataclasses import replace
 
 import torch
 
-from biorobust.checks.attacking import attacked, own_attack, telling_balls
-from biorobust.checks.findings import Finding, finding_of, skipped
-from biorobust.checks.subject import Subject, examining
+from biorobust.checks.attacking import DESCENTS, attacked, own_attack, telling_balls
+from biorobust.checks.findings import Finding, finding_of
+from biorobust.checks.subject import NotExamined, Subject, examining
 
 NAME = "precision"
 
 
-@examining(NAME)
+@examining(NAME, DESCENTS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     """Figure: how many images have another verdict, in the attack where most have.
 
@@ -44,7 +44,7 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
                 f"another verdict than {ball} recorded"
             )
     if not says:
-        return skipped(NAME, "No image was attacked along gradients.")
+        raise NotExamined("No image was attacked: the model classifies none correctly.")
     return finding_of(
         NAME,
         worst,

@@ -7,26 +7,38 @@ Robustness". Cost: for each iterative attack, `images` (or every survivor) * `dr
 
 from collections.abc import Mapping
 
-from biorobust.attacks.catalogue import build_attack
+from biorobust.attacks.noise import AdditiveUniformNoise
+from biorobust.checks.attacking import DESCENTS
+from biorobust.checks.corrections import Correction
 from biorobust.checks.findings import Finding
-from biorobust.checks.outdone import outdone
+from biorobust.checks.honest import worst_case
+from biorobust.checks.outdone import Rivals, outdone
 from biorobust.checks.subject import Subject, examining
 
 NAME = "random_noise"
 
 
-@examining(NAME)
+@examining(NAME, DESCENTS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     """Figure: what of the adversarial accuracy falls to noise.
 
     `thresholds`: warn, fail, draws and, for a sample, images.
     """
-    draws = int(thresholds["draws"])
     return outdone(
         NAME,
         subject,
         thresholds,
-        lambda ball: [build_attack("additive_uniform_noise", norm=ball.entry.norm, repeats=draws)],
-        by=f"{draws} draws of noise",
+        _noise(thresholds),
+        by=f"{thresholds['draws']:.0f} draws of noise",
         means="an attack that loses to chance does not see the model; its gradient is masked",
     )
+
+
+def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction]:
+    """The rows that as many draws of noise give, where gradients fail."""
+    return worst_case(subject, _noise(thresholds))
+
+
+def _noise(thresholds: Mapping[str, float]) -> Rivals:
+    draws = int(thresholds["draws"])
+    return lambda ball: [AdditiveUniformNoise(norm=ball.entry.norm, repeats=draws)]

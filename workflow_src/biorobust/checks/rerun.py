@@ -23,13 +23,13 @@ from biorobust.checks.attacking import (
     telling_balls,
     within,
 )
-from biorobust.checks.findings import Finding, finding_of, skipped
-from biorobust.checks.subject import Subject, examining
+from biorobust.checks.findings import Finding, finding_of
+from biorobust.checks.subject import NotExamined, Subject, examining
 
 NAME = "rerun"
 
 
-@examining(NAME)
+@examining(NAME, GRADIENT_ATTACKS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     """Figure: the share of images with any of the faults. Survivors are taken first.
 
@@ -43,7 +43,7 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
             if fault := _fault(subject, ball, number):
                 faults.setdefault(number, f"{ball}: {fault}")
     if not tried:
-        return skipped(NAME, "No image survived an attack along gradients.")
+        raise NotExamined("No image was attacked: the model classifies none correctly.")
     says = f"Of {tried} images that were attacked again, {len(faults)} contradict their attack"
     if faults:
         says += f" ({next(iter(faults.values()))})"

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from biorobust.checks import logit_scale
-from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.findings import Finding
+from biorobust.checks.shares import share_of_images
 from biorobust.checks.subject import Subject, examining
 from biorobust.checks.zero_gradients import vanished
 
@@ -33,20 +34,18 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
 
     `thresholds`: warn, fail, images.
     """
-    numbers = subject.chosen(thresholds["images"], subject.correct)
-    if not len(numbers):
-        return skipped(NAME, "The model classifies no image correctly.")
+    numbers = subject.classified(thresholds["images"])
     images, labels = subject.images[numbers], subject.labels[numbers]
     gone = vanished(subject.gradients(images, labels, _textbook))
-    return finding_of(
+    return share_of_images(
         NAME,
-        float(gone.double().mean()),
+        subject,
         thresholds,
-        says=f"A textbook cross-entropy has no gradient left at {int(gone.sum())} of "
-        f"{len(numbers)} images",
+        numbers,
+        gone,
+        says="A textbook cross-entropy has no gradient left at {} of {} images",
         means="the logits are so large that attacks of other libraries would stop there; "
         "this pipeline's loss does not, and its numbers lead",
-        images=subject.ids_of(numbers[gone]),
     )
 
 

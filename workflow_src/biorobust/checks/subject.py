@@ -5,13 +5,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from biorobust.attacks.losses import Loss
 from biorobust.attacks.sanity import UnfitForAttack
-from biorobust.checks.findings import Finding
+from biorobust.checks.findings import Finding, skipped
 from biorobust.checks.recorded import Booleans, Recorded
 from biorobust.data.counter_hash import epoch_order
 
@@ -26,6 +27,10 @@ class Passes:
 
 class DetachedGradient(UnfitForAttack):
     """A model's outputs are cut off from its pixels."""
+
+
+class NotExamined(Exception):
+    """There is nothing for a check to examine; the message is a sentence that says why."""
 
 
 class CountedModel(nn.Module):
@@ -66,7 +71,7 @@ class Subject:
     `model` is in eval mode, in float32 on `device`, and its parameters take no gradients. `images`
     are float32 [n, 3, N, N] in [0, 1] and `labels` int64 [n], both on the CPU, in the order of
     `recorded`. `transfer_from` is the experiment's plain model of the same seed, None where there
-    is none or this is it.
+    is none or this is it. `corrections` keeps the honest rows that several checks ask for.
     """
 
     model: CountedModel
@@ -77,6 +82,7 @@ class Subject:
     batch_size: int = 64
     seed: int = 0
     transfer_from: CountedModel | None = None
+    corrections: dict[Any, Any] = field(init=False, default_factory=dict, repr=False)
 
     @property
     def correct(self) -> Booleans:
@@ -92,6 +98,13 @@ class Subject:
         if among is not None:
             order = order[torch.from_numpy(among)[order]]
         return order[: int(min(count, len(order)))].sort().values
+
+    def classified(self, count: float) -> Tensor:
+        """As `chosen`, of the images that are classified correctly; NotExamined if none is."""
+        numbers = self.chosen(count, self.correct)
+        if not len(numbers):
+            raise NotExamined("The model classifies no image correctly.")
+        return numbers
 
     def ids_of(self, numbers: Tensor | Iterable[int]) -> tuple[str, ...]:
         """The ids of test images, each once, in the order of the test set."""
@@ -121,19 +134,31 @@ class Subject:
 Check = Callable[[Subject, Mapping[str, float]], Finding]
 
 
-def examining(name: str) -> Callable[[Check], Check]:
-    """A check of this name that notes how many passes it took, and fails what it cannot attack."""
+def examining(name: str, attacks: tuple[str, ...] = ()) -> Callable[[Check], Check]:
+    """A check of this name that notes how many passes it took, and fails what it cannot attack.
+
+    `attacks` are the only kinds of attack that the check examines, for those that judge attacks:
+    of the experiment's others the finding says that it says nothing.
+    """
 
     def decorated(check: Check) -> Check:
         @wraps(check)
         def examined(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
             passes = subject.model.passes
             before = replace(passes)
+            given = subject.recorded.attacks
+            others = [each.name for each in given if attacks and each.kind not in attacks]
             try:
+                if others and len(others) == len(given):
+                    raise NotExamined("No attack of the experiment was examined.")
                 finding = check(subject, thresholds)
+            except NotExamined as reason:
+                finding = skipped(name, str(reason))
             except UnfitForAttack as error:
                 sentence = f"The model cannot be attacked: {error}."
                 finding = Finding(name, math.nan, "", "fail", (), sentence)
+            if others:
+                finding = finding.says_nothing_of(others, attacks)
             return replace(
                 finding,
                 forward_passes=passes.forward - before.forward,

@@ -2,54 +2,83 @@
 
 Adversarial images made on another model know nothing of this one's gradient. If they succeed where
 the white box did not, the gradient is masked. They come from the experiment's plain model of the
-same seed. Source: Carlini et al. 2019, "On Evaluating Adversarial Robustness"; Athalye et al. 2018.
-Cost: for each iterative attack, survivors forward passes of this model, and on the plain one
-survivors * steps both ways, which are not counted here.
+same seed; honest rows count them in. Source: Carlini et al. 2019, "On Evaluating Adversarial
+Robustness"; Athalye et al. 2018. Cost: for each iterative attack, survivors * 2 forward passes of
+this model, and on the plain one survivors * steps both ways, which are not counted here.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
-from biorobust.checks.attacking import attacked, descent_like, telling_balls
-from biorobust.checks.findings import Finding, finding_of, skipped
-from biorobust.checks.subject import Subject, examining
+import torch
+
+from biorobust.attacks.base import ImageAttack, Manner, Model
+from biorobust.attacks.engine import Finished, Images
+from biorobust.attacks.iterative import ProjectedGradientDescent
+from biorobust.attacks.losses import cross_entropy
+from biorobust.checks.attacking import DESCENTS
+from biorobust.checks.corrections import Correction
+from biorobust.checks.findings import Finding
+from biorobust.checks.honest import worst_case
+from biorobust.checks.outdone import Rivals, outdone
+from biorobust.checks.subject import NotExamined, Subject, examining
 
 NAME = "transfer"
 
 
-@examining(NAME)
+class TransferredDescent(ImageAttack):
+    """PGD on another model, `source`, with its images judged by the one that is attacked.
+
+    The options are those of `ProjectedGradientDescent`.
+    """
+
+    def __init__(self, source: Model, **options: Any) -> None:
+        self._source = source
+        self._descent = ProjectedGradientDescent(**options)
+        self.norm = self._descent.norm
+
+    def attack(
+        self, model: Model, stretches: Iterator[Images], *, seed: int, manner: Manner
+    ) -> Iterator[Finished]:
+        """See `ImageAttack.attack`."""
+        for found in self._descent.attack(self._source, stretches, seed=seed, manner=manner):
+            with torch.no_grad():
+                clean = model(found.originals).argmax(1)
+                logits = model(found.iterates).float()
+            predictions = logits.argmax(1)
+            yield replace(
+                found,
+                clean_predictions=clean,
+                predictions=predictions,
+                losses=cross_entropy(logits, found.labels),
+                broken=(clean == found.labels) & (predictions != found.labels),
+            )
+
+
+@examining(NAME, DESCENTS)
 def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     """Figure: what of the adversarial accuracy falls to images made on the plain model.
 
     `thresholds`: warn, fail.
     """
     if subject.transfer_from is None:
-        return skipped(NAME, "There is no other model of kind standard to make images on.")
-    worst, says = -math.inf, ""
-    images: set[int] = set()
-    for ball in telling_balls(subject.recorded):
-        numbers = subject.chosen(math.inf, ball.rows.survived)
-        if not len(numbers):
-            continue
-        attack = descent_like(ball.entry)
-        source = subject.transfer_from
-        found = attacked(subject, attack, numbers, ball.epsilon, model=source)
-        fooled = subject.logits(found.iterates).argmax(1) != subject.labels[numbers]
-        images |= set(numbers[fooled].tolist())
-        figure = int(fooled.sum()) / len(subject.images)
-        if figure > worst:
-            worst = figure
-            says = (
-                f"Of {len(numbers)} images that survived {ball}, {int(fooled.sum())} fell to "
-                "images made on the plain model"
-            )
-    if not says:
-        return skipped(NAME, "No image survived an iterative attack: nothing is left to break.")
-    return finding_of(
+        raise NotExamined("There is no other model of kind standard to make images on.")
+    return outdone(
         NAME,
-        worst,
+        subject,
         thresholds,
-        says=says,
+        _from(subject.transfer_from),
+        by="images made on the plain model",
         means="what another model's gradient finds and this one's does not is hidden, not absent",
-        images=subject.ids_of(images),
     )
+
+
+def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction]:
+    """The rows that images made on the plain model give."""
+    del thresholds
+    return worst_case(subject, _from(subject.transfer_from)) if subject.transfer_from else []
+
+
+def _from(source: Model) -> Rivals:
+    return lambda ball: [TransferredDescent(source, **ball.entry.config)]

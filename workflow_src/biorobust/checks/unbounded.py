@@ -2,7 +2,8 @@
 
 With L-infinity 0.5 every image can become plain grey, which looks the same whatever it was: a
 model that still knows the class of more than chance would have it from nowhere. Who survives shows
-that the attack does not work on this model. Source: Carlini et al. 2019, "On Evaluating Adversarial
+that the attack does not work on this model; honest rows are then those of an attack that needs no
+gradient. Source: Carlini et al. 2019, "On Evaluating Adversarial
 Robustness"; Athalye et al. 2018. Cost: `images` (or all) * `steps` forward passes and as many
 backward ones at most, a few where it works.
 """
@@ -10,12 +11,16 @@ backward ones at most, a few where it works.
 import math
 from collections.abc import Mapping
 
-from biorobust.attacks.catalogue import build_attack
+from biorobust.attacks.iterative import ProjectedGradientDescent
+from biorobust.checks import black_box
 from biorobust.checks.attacking import attacked
-from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.findings import Finding
+from biorobust.checks.shares import share_of_images
 from biorobust.checks.subject import Subject, examining
 
 NAME = "unbounded"
+
+honest = black_box.honest
 
 _EPSILON = 0.5
 
@@ -27,18 +32,16 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
     `thresholds`: warn, fail, steps and, for a sample, images.
     """
     steps = int(thresholds["steps"])
-    numbers = subject.chosen(thresholds.get("images", math.inf), subject.correct)
-    if not len(numbers):
-        return skipped(NAME, "The model classifies no image correctly.")
-    attack = build_attack("pgd", norm="linf", steps=steps)
+    numbers = subject.classified(thresholds.get("images", math.inf))
+    attack = ProjectedGradientDescent(norm="linf", steps=steps)
     survived = ~attacked(subject, attack, numbers, _EPSILON).broken
-    return finding_of(
+    return share_of_images(
         NAME,
-        float(survived.double().mean()),
+        subject,
         thresholds,
-        says=f"{int(survived.sum())} of {len(numbers)} images survived {steps} steps in a ball "
-        f"that holds plain grey",
+        numbers,
+        survived,
+        says=f"{{}} of {{}} images survived {steps} steps in a ball that holds plain grey",
         means="what survives this survives because the attack fails, not because the model is "
         "robust",
-        images=subject.ids_of(numbers[survived]),
     )

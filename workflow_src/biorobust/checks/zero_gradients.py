@@ -15,7 +15,8 @@ from torch import Tensor
 
 from biorobust.attacks.losses import cross_entropy_margin
 from biorobust.checks import black_box
-from biorobust.checks.findings import Finding, finding_of, skipped
+from biorobust.checks.findings import Finding
+from biorobust.checks.shares import share_of_images
 from biorobust.checks.subject import DetachedGradient, Subject, examining
 
 NAME = "zero_gradients"
@@ -33,22 +34,21 @@ def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
 
     `thresholds`: warn, fail, images.
     """
-    numbers = subject.chosen(thresholds["images"], subject.correct)
-    if not len(numbers):
-        return skipped(NAME, "The model classifies no image correctly.")
+    numbers = subject.classified(thresholds["images"])
     images, labels = subject.images[numbers], subject.labels[numbers]
     try:
         found = vanished(subject.gradients(images, labels, cross_entropy_margin))
     except DetachedGradient:
         found = torch.ones(len(numbers), dtype=torch.bool)
-    return finding_of(
+    return share_of_images(
         NAME,
-        float(found.double().mean()),
+        subject,
         thresholds,
-        says=f"{int(found.sum())} of {len(numbers)} images have no gradient in their pixels",
+        numbers,
+        found,
+        says="{} of {} images have no gradient in their pixels",
         means="attacks along the gradient stand still there, and survival says nothing; believe "
         "attacks without gradients, such as square",
-        images=subject.ids_of(numbers[found]),
     )
 
 

@@ -5,17 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from biorobust.checks.kinds import ALWAYS, CHECKS, GROUPS
+from biorobust.checks.kinds import ALWAYS, CHECKS, GROUPS_OF
 from biorobust.config.values import Number, Section, repeated
 
-Group = Literal["rows", "cheap", "thorough"]
+Group = Literal["rows", "cheap", "thorough"]  # the keys of GROUPS_OF
 Thresholds = dict[str, dict[str, Number]]
 
 
 def _in_order(groups: tuple[Group, ...]) -> tuple[Group, ...]:
     if not set(ALWAYS) <= set(groups) or repeated(groups):
         raise ValueError(f"must be [{', '.join(ALWAYS)}], which always run, or with thorough added")
-    return tuple(sorted(groups, key=GROUPS.index))
+    return tuple(sorted(groups, key=[*GROUPS_OF].index))
 
 
 def _known(thresholds: Thresholds) -> Thresholds:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from biorobust.attacks.kinds import ATTACKS
-from biorobust.checks.kinds import RUNS_MODEL, TRANSFERS, checks_of
+from biorobust.checks.kinds import GROUPS_OF, RUNS_MODEL, TRANSFERS, checks_of
 from biorobust.code_digest import code_digest
 from biorobust.config.claims import planned_claim
 from biorobust.config.experiment import Experiment
@@ -33,7 +33,8 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     if missing:
         raise UserError("\n".join(missing))
     comparison = published_comparison(experiment)
-    checks = [_checks(experiment, group) for group in experiment.checks.groups]
+    groups = [group for asked in experiment.checks.groups for group in GROUPS_OF[asked]]
+    checks = [_checks(experiment, group) for group in groups]
     models = [_model(experiment, entry, checks) for entry in experiment.models]
     attacks = [_attack(entry) for entry in experiment.attacks]
     figures = {
