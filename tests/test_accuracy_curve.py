@@ -68,6 +68,22 @@ ROWS = pd.concat(
 )
 
 
+def test_what_checks_broke_lowers_the_line_and_the_attacks_own_is_hollow(figure: Figure) -> None:
+    honest = ROWS.assign(broken_uncorrected=ROWS["broken"])
+    place = (honest["model"] == "_late") & (honest["epsilon_text"] == "0.001")
+    honest.loc[place, "broken"] |= honest.loc[place, "image"].isin(["7", "8"])
+    corrected = accuracy_curve(summarise(honest, GRID), GRID, classes=5)
+    (axes,) = corrected.axes
+    (hollow,) = (line for line in axes.get_lines() if line.get_markerfacecolor() == "none")
+    # 9 of 10 survive the attack, and 7 of them the checks too.
+    assert np.asarray(hollow.get_xydata()).tolist() == [[0.001, 90]]
+    late = next(line for line in axes.get_lines() if line.get_label() == "_late")
+    assert np.asarray(late.get_ydata()).tolist()[1] == pytest.approx(70)
+    assert hollow.get_color() == late.get_color()
+    assert "hollow: the attack alone" in corrected.legends[0].get_title().get_text()
+    assert "hollow" not in figure.legends[0].get_title().get_text()
+
+
 @pytest.fixture
 def figure() -> Figure:
     return accuracy_curve(summarise(ROWS, GRID), GRID, classes=5)

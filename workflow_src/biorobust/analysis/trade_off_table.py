@@ -22,7 +22,7 @@ from biorobust.jobs import Inputs, Job, Result, files_written
 _COSTS = ["model", "parameters", "training_only", "trained", "timed", "seconds", "seconds_std"]
 _COSTS += ["memory_bytes", "gpu_memory_bytes", "resumed"]
 _ACCURACIES = ["attack", "norm", "epsilon_text", "epsilon", "images", "seeds", "mean", "std"]
-_ACCURACIES += ["low", "high", "missing"]
+_ACCURACIES += ["low", "high", "missing", "uncorrected"]
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -56,8 +56,9 @@ def render(
     `summary` is what `summarise` returns for `grid`, `costs` what `read_costs` does. The CSV is
     for machines: one row per (model, attack, epsilon), the model's costs repeated in each. The
     others are for readers: a part an attack, accuracies as mean ± sample standard deviation over
-    seeds, models marked on which a check among `findings` warns or fails. Without an attack that
-    has epsilons, one part holds the costs alone. The LaTeX needs the package booktabs.
+    seeds with the attack's own where checks broke more, models marked on which a check among
+    `findings` warns or fails. Without an attack that has epsilons, one part holds the costs
+    alone. The LaTeX needs the package booktabs.
     """
     by_model = summarise_costs(costs)
     caption = [*describe(costs, grid), *footnotes(findings)]
@@ -136,7 +137,10 @@ def _accuracy(line: dict[Any, Any]) -> list[str]:
     if not line["seeds"]:
         return ["missing"]
     mean = f"{100 * line['mean']:.1f}"
-    return [mean if isnan(line["std"]) else f"{mean} ± {100 * line['std']:.1f}"]
+    cell = [mean if isnan(line["std"]) else f"{mean} ± {100 * line['std']:.1f}"]
+    if line["uncorrected"] != line["mean"]:
+        cell.append(f"attack alone {100 * line['uncorrected']:.1f}")
+    return cell
 
 
 def _csv(by_model: pd.DataFrame, summary: pd.DataFrame) -> str:
