@@ -27,6 +27,7 @@ def counted_job(
             "kind": "resnet",
             "seed": seed,
             "attack": attack,
+            "attack_kind": "pgd",
             "norm": "linf",
             "epsilon": VALUES[text],
             "epsilon_text": text,
@@ -63,6 +64,7 @@ def sized_job(
             "kind": "resnet",
             "seed": seed,
             "attack": attack,
+            "attack_kind": "pgd",
             "norm": "linf",
             "epsilon": np.nan if VALUES[text] is None else VALUES[text],
             "epsilon_text": text,
@@ -86,6 +88,27 @@ def corrected(job: pd.DataFrame, by: str, sizes: Sequence[float | None]) -> pd.D
     model, seed, attack, text = job.iloc[0][["model", "seed", "attack", "epsilon_text"]]
     rows = sized_job(model, seed, f"{attack}+{by}", text, sizes)
     return rows.drop(columns="broken").assign(corrects=attack)
+
+
+def finding(model: str, seed: int, check: str, verdict: str, **changes: Any) -> dict[str, Any]:
+    """What a check found, as the collect stage writes it."""
+    return {
+        "model": model,
+        "seed": seed,
+        "group": "rows",
+        "check": check,
+        "verdict": verdict,
+        "figure": 0.25,
+        "threshold": "warns above 0, fails above 1",
+        "images": [],
+        "sentence": f"{check} of {model} {seed}.",
+        "attack": "",
+        "forward_passes": 3,
+        "backward_passes": 2,
+        "honest_forward_passes": 0,
+        "honest_backward_passes": 0,
+        **changes,
+    }
 
 
 def make_grid(models: dict[str, list[int]], attacks: dict[str, list[str]]) -> Grid:

@@ -38,6 +38,7 @@ def job(model: str, seed: int, attack: str, text: str, clean: int, robust: int) 
             "model": model,
             "seed": seed,
             "attack": attack,
+            "attack_kind": "pgd",
             "epsilon_text": text,
             "image": [f"{i}" for i in image],
             "label": image % 5,
@@ -48,6 +49,7 @@ def job(model: str, seed: int, attack: str, text: str, clean: int, robust: int) 
             "linf": 0.0,
             "l2": 0.0,
             "rms": 0.0,
+            "steps": 20,
         }
     )
 

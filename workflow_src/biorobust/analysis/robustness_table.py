@@ -55,12 +55,13 @@ def render(summary: pd.DataFrame, grid: Grid, findings: Sequence[Finding] = ()) 
     with the seeds' values separated by blanks, `inf` where an image was never broken, `missing`
     the number of planned seeds without a result, `..._uncorrected` what the attacks alone give.
     The others are for readers: for each norm tables of at most three columns, sizes to three
-    digits, models marked on which a check among `findings` warns or fails, and a caption that
-    says what they mean.
-    The LaTeX needs the package booktabs.
+    digits, cells marked where a check among `findings` warns or fails on the model, the attack on
+    it or any of those that the smallest is over, and a caption that says what they mean. The
+    LaTeX needs the package booktabs.
     """
-    caption = [*describe(summary, grid), *footnotes(findings)]
     attacks = [attack["name"] for attack in grid["attacks"]]
+    numbers = [(model["name"], attack) for model in grid["models"] for attack in attacks]
+    caption = [*describe(summary, grid), *footnotes(findings, numbers)]
     # Over a single attack, the smallest is that attack's.
     columns = [OVER_ATTACKS, *attacks] if len(attacks) > 1 else attacks
     parts = []
@@ -73,9 +74,9 @@ def render(summary: pd.DataFrame, grid: Grid, findings: Sequence[Finding] = ()) 
                 by_attack = {line["attack"]: line for line in group.to_dict("records")}
                 lines = [by_attack[name] for name in chosen]
                 corrected = [n for n in STATISTICS if any(_corrected(line, n) for line in lines)]
-                body[marked(str(model), findings)] = [
+                body[str(model)] = [
                     [*_LABELS.values(), *(f"alone: {_LABELS[name]}" for name in corrected)],
-                    *(_cell(line, corrected) for line in lines),
+                    *(_marked(_cell(line, corrected), line, attacks, findings) for line in lines),
                 ]
             label = f"robustness-{norm}" + (f"-from-{start + 1}" if start else "")
             parts.append((label, [f"{NORM_NAMES[norm]} norm", "", *chosen], body))
@@ -159,6 +160,15 @@ def _cell(line: Line, corrected: Sequence[str]) -> list[str]:
     if line["missing"]:
         cell.append(f"{line['seeds']} of {line['seeds'] + line['missing']} seeds")
     return cell
+
+
+def _marked(
+    cell: list[str], line: Line, attacks: list[str], findings: Sequence[Finding]
+) -> list[str]:
+    if not line["seeds"]:
+        return cell
+    over = attacks if line["attack"] == OVER_ATTACKS else [line["attack"]]
+    return [marked(cell[0], findings, [(line["model"], name) for name in over]), *cell[1:]]
 
 
 def _shown(statistic: str, mean: float, deviation: float) -> str:

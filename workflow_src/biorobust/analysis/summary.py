@@ -20,7 +20,7 @@ NORMS = ("linf", "l2", "rms")
 _JOB = ["model", "seed", "attack", "epsilon_text"]
 _COLUMNS = [*_JOB, "image", "label", "clean_prediction", "broken"]
 _VERDICT = ["adversarial_prediction", "success", *NORMS]
-_REQUIRED = [*_COLUMNS, *_VERDICT]
+_REQUIRED = [*_COLUMNS, *_VERDICT, "attack_kind", "steps"]
 _CORRECTED = [*_JOB, "corrects", "image", "label", "clean_prediction", *_VERDICT]
 
 

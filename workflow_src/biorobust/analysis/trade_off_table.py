@@ -56,14 +56,16 @@ def render(
     `summary` is what `summarise` returns for `grid`, `costs` what `read_costs` does. The CSV is
     for machines: one row per (model, attack, epsilon), the model's costs repeated in each. The
     others are for readers: a part an attack, accuracies as mean ± sample standard deviation over
-    seeds with the attack's own where checks broke more, models marked on which a check among
-    `findings` warns or fails. Without an attack that has epsilons, one part holds the costs
-    alone. The LaTeX needs the package booktabs.
+    seeds with the attack's own where checks broke more, models marked on which, or on the attack
+    on which, a check among `findings` warns or fails. Without an attack that has epsilons, one
+    part holds the costs alone. The LaTeX needs the package booktabs.
     """
     by_model = summarise_costs(costs)
-    caption = [*describe(costs, grid), *footnotes(findings)]
+    attacks = [entry["name"] for entry in grid["attacks"] if budgets(entry)] or [""]
+    numbers = [(model["name"], attack) for attack in attacks for model in grid["models"]]
+    caption = [*describe(costs, grid), *footnotes(findings, numbers)]
     parts: list[tuple[str, list[str], Body]] = []
-    for attack in [entry["name"] for entry in grid["attacks"] if budgets(entry)] or [""]:
+    for attack in attacks:
         lines = summary[summary["attack"] == attack] if attack else summary
         texts = list(dict.fromkeys(lines["epsilon_text"])) if attack else []
         header = [attack or "Model", "parameters", "training", "memory"]
@@ -74,7 +76,8 @@ def render(
             if attack:
                 mine = lines[lines["model"] == cost["model"]]
                 cells += [_accuracy(line) for line in mine.to_dict("records")]
-            body[marked(str(cost["model"]), findings)] = cells
+            model = str(cost["model"])
+            body[marked(model, findings, [(model, attack)])] = cells
         parts.append((f"trade-off-{attack}" if attack else "trade-off", header, body))
     captioned = list(zip(parts, [*[[]] * (len(parts) - 1), caption], strict=True))
     return {

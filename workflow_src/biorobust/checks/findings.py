@@ -14,7 +14,9 @@ class Finding:
 
     `figure` is what was measured, and `threshold` says in words when it warns and fails. "skipped"
     means that the check does not apply, and `sentence` says why. `images` are the ids of the
-    images concerned. A pass is one image through the model, forward or backward.
+    images concerned. `attack` is the name of the attack that was judged, "" where the model was as
+    a whole. A pass is one image through the model, forward or backward; those of honest rows, made
+    because of this finding, are counted apart.
     """
 
     check: str
@@ -25,6 +27,9 @@ class Finding:
     sentence: str
     forward_passes: int = 0
     backward_passes: int = 0
+    attack: str = ""
+    honest_forward_passes: int = 0
+    honest_backward_passes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The finding as JSON-ready values; a figure that is infinite or NaN becomes None."""

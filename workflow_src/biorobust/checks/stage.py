@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from biorobust.checks.by_attack import findings_of
 from biorobust.checks.corrections import Correction, csv_text
 from biorobust.checks.findings import Finding
 from biorobust.checks.kinds import CHECKS
@@ -44,14 +45,21 @@ def run(job: Job, inputs: Inputs) -> Result:
     corrections: list[tuple[str, Correction]] = []
     for entry in config["checks"]:
         name, thresholds = entry["name"], entry["thresholds"]
-        check = import_module(CHECKS[name].module)
-        # Two groups may hold one check, at different sizes and under different names.
-        finding: Finding = replace(check.check(given, thresholds), check=name)
-        findings.append(finding)
-        job.say(f"{name}: {finding.verdict}. {finding.sentence}")
-        if finding.verdict in ("warn", "fail") and hasattr(check, "honest"):
-            made: Iterable[Correction] = check.honest(given, thresholds)
-            corrections += [(name, correction) for correction in made]
+        honest_rows = getattr(import_module(CHECKS[name].module), "honest", None)
+        for finding, examined in findings_of(name, given, thresholds):
+            judged = f"{name} of {finding.attack}" if finding.attack else name
+            job.say(f"{judged}: {finding.verdict}. {finding.sentence}")
+            if finding.verdict in ("warn", "fail") and honest_rows:
+                before = _passes(given)
+                made: Iterable[Correction] = honest_rows(examined, thresholds)
+                corrections += [(name, correction) for correction in made]
+                forward, backward = (
+                    after - earlier for after, earlier in zip(_passes(given), before, strict=True)
+                )
+                finding = replace(
+                    finding, honest_forward_passes=forward, honest_backward_passes=backward
+                )
+            findings.append(finding)
     stem = job.record.stem
     told = job.record.with_name(f"{stem}.findings.json")
     honest = job.record.with_name(f"{stem}.corrections.csv")
@@ -59,9 +67,16 @@ def run(job: Job, inputs: Inputs) -> Result:
         told.name: write_json(told, [finding.to_json() for finding in findings]),
         honest.name: write_text(honest, csv_text(recorded.ids, corrections)),
     }
-    # Those of honest rows are among them, which no finding counts.
+    # Of checks and honest rows together; the findings tell them apart.
     passes = {} if given is recorded else asdict(given.model.passes)
     return Result({"check": sums}, {"check": {"passes": passes}})
+
+
+def _passes(given: Any) -> tuple[int, int]:
+    """How many images have gone through the model, forward and backward; rows have none."""
+    if isinstance(given, Recorded):
+        return 0, 0
+    return given.model.passes.forward, given.model.passes.backward
 
 
 def _recorded(job: Job, shards: Shards) -> Recorded:
