@@ -27,14 +27,17 @@ class Passes(NamedTuple):
 def passes_of_attacks(rows: pd.DataFrame) -> Passes:
     """The passes that the attacks of collected rows took at least.
 
-    `rows` are the collect stage's, with `attack_kind` and `steps`. A descent of k steps takes k
-    passes both ways and one forward; what breaks an image early, restarts and places of a batch
-    that stay free take a few more. Of other attacks only the forward passes of the search are
-    known.
+    `rows` are the collect stage's. A descent of k steps takes one pass at the original and one at
+    each iterate, both ways but for the last iterate of all steps, which is only judged; restarts
+    and places of a batch that stay free take some more. Of other attacks only the forward passes
+    of the search are known.
     """
+    steps = rows["steps"]
     descents = rows["attack_kind"].isin(_DESCENTS)
-    steps, descended = int(rows["steps"].sum()), int(rows.loc[descents, "steps"].sum())
-    return Passes(forward=steps + int(descents.sum()), backward=descended)
+    early = steps < steps.groupby(rows["attack"]).transform("max")
+    return Passes(
+        forward=int((steps + descents).sum()), backward=int((steps + early)[descents].sum())
+    )
 
 
 def passes_of_checks(findings: Sequence[Finding]) -> dict[str, tuple[Passes, Passes]]:
