@@ -30,8 +30,8 @@ def test_only_the_attack_that_leaves_its_ball_fails() -> None:
             (entry("search", None, kind="ddn", norm="l2"), [rows("x...", 0.5)]),
         ]
     )
-    # The third has no ball to leave, and is not told of.
-    assert verdicts("ball_kept", given) == {"tidy": "pass", "loose": "fail"}
+    # The third has no ball to leave.
+    assert verdicts("ball_kept", given) == {"tidy": "pass", "loose": "fail", "search": "skipped"}
 
 
 def test_the_others_bear_witness_against_the_one_that_is_judged() -> None:
@@ -42,8 +42,9 @@ def test_the_others_bear_witness_against_the_one_that_is_judged() -> None:
             (entry("noise", 0.01, kind="additive_uniform_noise"), [rows("...x", 0.01)]),
         ]
     )
-    assert verdicts("worst_case", given) == {"weak": "fail", "strong": "pass"}
-    assert verdicts("recorded_noise", given) == {"weak": "fail", "strong": "fail"}
+    assert verdicts("worst_case", given) == {"weak": "fail", "strong": "pass", "noise": "skipped"}
+    noise = {"weak": "fail", "strong": "fail", "noise": "skipped"}
+    assert verdicts("recorded_noise", given) == noise
     (weak, examined), *_ = findings_of("worst_case", given, CHECKS["worst_case"].thresholds)
     honest = import_module("biorobust.checks.worst_case").honest
     assert weak.attack == "weak" and weak.images == ("a", "b")

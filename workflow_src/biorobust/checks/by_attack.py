@@ -26,9 +26,8 @@ def findings_of(
 ) -> Iterator[tuple[Finding, Any]]:
     """The findings of a check on a `Recorded` or a `Subject`, each with what it was made from.
 
-    One for each attack that the check applies to, the others' rows being there for comparison, or
-    a single one of a check of the model as a whole. A check that applies to no attack is skipped
-    once.
+    One for each attack, the others' rows being there for comparison, or a single one of a check of
+    the model as a whole. A check that applies to no attack at all is skipped once.
     """
     module = CHECKS[name].module
     check = import_module(module).check
@@ -36,20 +35,17 @@ def findings_of(
         # Two groups may hold one check, at different sizes and under different names.
         yield replace(check(given, thresholds), check=name), given
         return
-    skipped = []
-    told = False
-    recorded = getattr(given, "recorded", given)
-    for attack in recorded.attacks:
-        part = given.only(attack.name)
-        finding = replace(check(part, thresholds), check=name, attack=attack.name)
-        if finding.verdict == "skipped":
-            skipped.append(finding)
-        else:
-            told = True
-            yield finding, part
-    if skipped and not told:
+    names = [attack.name for attack in getattr(given, "recorded", given).attacks]
+    parts = [given.only(attack) for attack in names]
+    found = [
+        replace(check(part, thresholds), check=name, attack=attack)
+        for attack, part in zip(names, parts, strict=True)
+    ]
+    if all(finding.verdict == "skipped" for finding in found):
         passes = {
-            way: sum(getattr(finding, way) for finding in skipped)
+            way: sum(getattr(finding, way) for finding in found)
             for way in ("forward_passes", "backward_passes")
         }
-        yield replace(skipped[0], attack="", **passes), given
+        yield replace(found[0], attack="", **passes), given
+    else:
+        yield from zip(found, parts, strict=True)

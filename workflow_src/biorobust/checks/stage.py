@@ -7,7 +7,7 @@ attack's own are too kind (a header alone where none are); `<group>.json`, the r
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from importlib import import_module
 from pathlib import Path
@@ -44,22 +44,12 @@ def run(job: Job, inputs: Inputs) -> Result:
     findings: list[Finding] = []
     corrections: list[tuple[str, Correction]] = []
     for entry in config["checks"]:
-        name, thresholds = entry["name"], entry["thresholds"]
-        honest_rows = getattr(import_module(CHECKS[name].module), "honest", None)
-        for finding, examined in findings_of(name, given, thresholds):
-            judged = f"{name} of {finding.attack}" if finding.attack else name
+        found, made = _checked(entry["name"], entry["thresholds"], given)
+        findings += found
+        corrections += [(entry["name"], correction) for correction in made]
+        for finding in found:
+            judged = f"{finding.check} of {finding.attack}" if finding.attack else finding.check
             job.say(f"{judged}: {finding.verdict}. {finding.sentence}")
-            if finding.verdict in ("warn", "fail") and honest_rows:
-                before = _passes(given)
-                made: Iterable[Correction] = honest_rows(examined, thresholds)
-                corrections += [(name, correction) for correction in made]
-                forward, backward = (
-                    after - earlier for after, earlier in zip(_passes(given), before, strict=True)
-                )
-                finding = replace(
-                    finding, honest_forward_passes=forward, honest_backward_passes=backward
-                )
-            findings.append(finding)
     stem = job.record.stem
     told = job.record.with_name(f"{stem}.findings.json")
     honest = job.record.with_name(f"{stem}.corrections.csv")
@@ -70,6 +60,25 @@ def run(job: Job, inputs: Inputs) -> Result:
     # Of checks and honest rows together; the findings tell them apart.
     passes = {} if given is recorded else asdict(given.model.passes)
     return Result({"check": sums}, {"check": {"passes": passes}})
+
+
+def _checked(
+    name: str, thresholds: Mapping[str, float], given: Any
+) -> tuple[list[Finding], list[Correction]]:
+    """What a check finds of all that was recorded, or of a `Subject`, and its honest rows."""
+    honest = getattr(import_module(CHECKS[name].module), "honest", None)
+    findings, corrections = [], []
+    for finding, examined in findings_of(name, given, thresholds):
+        before = _passes(given)
+        if finding.verdict in ("warn", "fail") and honest:
+            corrections += list(honest(examined, thresholds))
+        forward, backward = (
+            after - earlier for after, earlier in zip(_passes(given), before, strict=True)
+        )
+        findings.append(
+            replace(finding, honest_forward_passes=forward, honest_backward_passes=backward)
+        )
+    return findings, corrections
 
 
 def _passes(given: Any) -> tuple[int, int]:
