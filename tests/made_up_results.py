@@ -130,8 +130,11 @@ FINDING = {
     "verdict": "pass",
     "images": [],
     "sentence": "None.",
+    "attack": "",
     "forward_passes": 2,
     "backward_passes": 1,
+    "honest_forward_passes": 0,
+    "honest_backward_passes": 0,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biorobust.analysis.collected_checks import joined_corrections
 from biorobust.analysis.summary import Grid
 
 FIVE = {"0.001": 0.001, "0.005": 0.005, "0.01": 0.01, "0.02": 0.02, "0.05": 0.05}
@@ -26,6 +27,7 @@ def counted_job(
             "kind": "resnet",
             "seed": seed,
             "attack": attack,
+            "attack_kind": "pgd",
             "norm": "linf",
             "epsilon": VALUES[text],
             "epsilon_text": text,
@@ -62,6 +64,7 @@ def sized_job(
             "kind": "resnet",
             "seed": seed,
             "attack": attack,
+            "attack_kind": "pgd",
             "norm": "linf",
             "epsilon": np.nan if VALUES[text] is None else VALUES[text],
             "epsilon_text": text,
@@ -78,6 +81,34 @@ def sized_job(
             "broken": broken,
         }
     )
+
+
+def corrected(job: pd.DataFrame, by: str, sizes: Sequence[float | None]) -> pd.DataFrame:
+    """Rows of a check that corrects a job of `sized_job`, an image a size as there."""
+    model, seed, attack, text = job.iloc[0][["model", "seed", "attack", "epsilon_text"]]
+    rows = sized_job(model, seed, f"{attack}+{by}", text, sizes)
+    return rows.drop(columns="broken").assign(corrects=attack)
+
+
+def finding(model: str, seed: int, check: str, verdict: str, **changes: Any) -> dict[str, Any]:
+    """What a check found, as the collect stage writes it."""
+    return {
+        "model": model,
+        "seed": seed,
+        "group": "rows",
+        "check": check,
+        "verdict": verdict,
+        "figure": 0.25,
+        "threshold": "warns above 0, fails above 1",
+        "images": [],
+        "sentence": f"{check} of {model} {seed}.",
+        "attack": "",
+        "forward_passes": 3,
+        "backward_passes": 2,
+        "honest_forward_passes": 0,
+        "honest_backward_passes": 0,
+        **changes,
+    }
 
 
 def make_grid(models: dict[str, list[int]], attacks: dict[str, list[str]]) -> Grid:
@@ -98,9 +129,13 @@ def make_grid(models: dict[str, list[int]], attacks: dict[str, list[str]]) -> Gr
 
 
 def write_results(
-    folder: Path, rows: pd.DataFrame, grid: Grid, findings: list[dict[str, Any]] | None = None
+    folder: Path,
+    rows: pd.DataFrame,
+    grid: Grid,
+    findings: list[dict[str, Any]] | None = None,
+    corrections: Sequence[pd.DataFrame] = (),
 ) -> Path:
-    """The collect stage's two files; what the rows lack is listed as missing."""
+    """The collect stage's files; what the rows lack is listed as missing."""
     done = set(zip(rows["model"], rows["seed"], rows["attack"], rows["epsilon_text"], strict=True))
     missing = [
         {"model": m["name"], "seed": seed, "attack": a["name"], "epsilon": e["text"]}
@@ -112,6 +147,7 @@ def write_results(
     ]
     folder.mkdir(exist_ok=True)
     rows.to_parquet(folder / "results.parquet")
+    joined_corrections(list(corrections)).to_parquet(folder / "corrections.parquet")
     record: dict[str, Any] = {
         "experiment": "small",
         "grid": grid,

@@ -57,6 +57,21 @@ def test_bars_whiskers_and_points_are_those_worked_out_by_hand(figure: Figure) -
         assert [text.get_text() for text in axes.texts] == ["missing"]
 
 
+def test_what_checks_broke_shortens_the_bar_and_the_attacks_own_is_a_cross() -> None:
+    honest = ROWS.assign(broken_uncorrected=ROWS["broken"])
+    place = (honest["attack"] == "bim") & (honest["image"] == "001")
+    honest.loc[place, "broken"] = True
+    figure = accuracy_bars(summarise(honest, GRID), GRID)
+    crosses = [
+        [line for line in axes.get_lines() if line.get_marker() == "x"] for axes in figure.axes
+    ]
+    assert [len(found) for found in crosses] == [0, 0, 0, 0, 1]
+    # 4 and 2 of 10 survive the attack, of which the checks broke one each.
+    assert list(crosses[-1][0].get_xdata()) == pytest.approx([30])
+    assert figure.axes[-1].patches[0].get_width() == pytest.approx(20)
+    assert "cross: the attack alone" in " ".join(figure.get_supxlabel().split())
+
+
 def test_models_are_named_once_from_the_top(figure: Figure) -> None:
     first, second = figure.axes[:2]
     assert [label.get_text() for label in first.get_yticklabels()] == [r"\$a\$", "gone"]

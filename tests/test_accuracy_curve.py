@@ -38,6 +38,7 @@ def job(model: str, seed: int, attack: str, text: str, clean: int, robust: int) 
             "model": model,
             "seed": seed,
             "attack": attack,
+            "attack_kind": "pgd",
             "epsilon_text": text,
             "image": [f"{i}" for i in image],
             "label": image % 5,
@@ -48,6 +49,7 @@ def job(model: str, seed: int, attack: str, text: str, clean: int, robust: int) 
             "linf": 0.0,
             "l2": 0.0,
             "rms": 0.0,
+            "steps": 20,
         }
     )
 
@@ -66,6 +68,22 @@ ROWS = pd.concat(
         job("_late", 0, "pgd", "0.05", 10, 1),
     ]
 )
+
+
+def test_what_checks_broke_lowers_the_line_and_the_attacks_own_is_hollow(figure: Figure) -> None:
+    honest = ROWS.assign(broken_uncorrected=ROWS["broken"])
+    place = (honest["model"] == "_late") & (honest["epsilon_text"] == "0.001")
+    honest.loc[place, "broken"] |= honest.loc[place, "image"].isin(["7", "8"])
+    corrected = accuracy_curve(summarise(honest, GRID), GRID, classes=5)
+    (axes,) = corrected.axes
+    (hollow,) = (line for line in axes.get_lines() if line.get_markerfacecolor() == "none")
+    # 9 of 10 survive the attack, and 7 of them the checks too.
+    assert np.asarray(hollow.get_xydata()).tolist() == [[0.001, 90]]
+    late = next(line for line in axes.get_lines() if line.get_label() == "_late")
+    assert np.asarray(late.get_ydata()).tolist()[1] == pytest.approx(70)
+    assert hollow.get_color() == late.get_color()
+    assert "hollow: the attack alone" in corrected.legends[0].get_title().get_text()
+    assert "hollow" not in figure.legends[0].get_title().get_text()
 
 
 @pytest.fixture

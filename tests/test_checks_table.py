@@ -4,41 +4,28 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
+from biorobust.analysis.check_costs import (
+    Passes,
+    describe_costs,
+    passes_of_attacks,
+    passes_of_checks,
+)
 from biorobust.analysis.checks_table import describe, write_checks
-from biorobust.analysis.finding_marks import footnotes, marked, objections, worst_over_seeds
+from biorobust.analysis.finding_marks import footnotes, marked, most_serious, objections
 from biorobust.analysis.tables import write_tables
 from biorobust.errors import UserError
 from latex_reader import parse_latex
-from small_results import counted_job, make_grid, write_results
-
-
-def finding(model: str, seed: int, check: str, verdict: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "model": model,
-        "seed": seed,
-        "group": "rows",
-        "check": check,
-        "verdict": verdict,
-        "figure": 0.25,
-        "threshold": "warns above 0, fails above 1",
-        "images": [],
-        "sentence": f"{check} of {model} {seed}.",
-        "forward_passes": 3,
-        "backward_passes": 2,
-        **changes,
-    }
-
+from small_results import counted_job, finding, make_grid, write_results
 
 FINDINGS = [
-    finding("cnn", 0, "nesting", "warn"),
+    finding("cnn", 0, "nesting", "warn", attack="pgd"),
     finding("cnn", 0, "logits", "pass", figure=None),
     finding("cnn", 0, "transfer", "skipped"),
-    finding("cnn", 1, "nesting", "fail", images=["a b", "c,d"]),
+    finding("cnn", 1, "nesting", "fail", images=["a b", "c,d"], attack="pgd"),
     finding("cnn", 1, "logits", "pass"),
     finding("cnn", 1, "transfer", "skipped"),
     finding("eye_1", 0, "nesting", "warn"),
@@ -69,20 +56,25 @@ def texts(results: Path) -> dict[str, str]:
 def test_the_worst_verdict_over_seeds_is_the_one_that_is_told(results: Path) -> None:
     text = texts(results)[".txt"]
     (line,) = [line for line in text.splitlines() if line.split()[:2] == ["nesting", "fail"]]
-    assert line.split()[2] == "0.25" and line.split()[-1] == "2"
-    assert "nesting (fail, seed 1): nesting of cnn 1." in text
+    assert line.split()[2] == "0.25" and line.split()[-2:] == ["2", "pgd"]
+    assert "nesting of pgd (fail, seed 1): nesting of cnn 1." in text
     assert "nesting of cnn 0." not in text
     # A check that applies to no model stands once in the caption, and in no row.
     assert text.count("transfer") == 2
     assert "Skipped for every model. transfer: transfer of" in " ".join(text.split())
-    assert "36 forward and 24 backward passes" in " ".join(text.split())
+    # Four jobs of 10 images in 20 steps, each with the original's pass; 12 findings of 3 + 2.
+    told = (
+        "at least 840 + 800 (reckoned from the steps in their rows); rows checks 36 + 24 (3.7%), "
+        "honest rows that followed from them none."
+    )
+    assert told in " ".join(text.split())
 
 
 def test_a_pass_is_no_word_on_attacks_that_were_not_examined() -> None:
     blunt = finding("ear", 0, "restarts", "pass", unexamined=["square", "fgsm"])
     also = finding("ear", 0, "more_steps", "warn", unexamined=["square", "fgsm"])
     less = finding("ear", 0, "rerun", "pass", unexamined=["square"])
-    caption = " ".join(describe([blunt, also, less, *FINDINGS], {"restarts", "more_steps"}))
+    caption = " ".join(describe([blunt, also, less, *FINDINGS], {"restarts", "more_steps"}, ""))
     assert "Whatever their verdicts, restarts, more_steps say nothing of square, fgsm." in caption
     assert "rerun say nothing" not in caption
 
@@ -114,7 +106,7 @@ def test_accuracies_of_a_model_that_fails_a_check_are_marked(results: Path, endi
     assert f"{name} {warns}" in text
     assert "ear †" not in text and "ear ‡" not in text and r"ear \d" not in text
     told = " ".join(text.replace("{", "").replace("}", "").replace("\\", "").split())
-    assert "The evaluation fails a check: cnn (nesting); see table checks." in told
+    assert "The evaluation fails a check: cnn (nesting of pgd); see table checks." in told
     assert "The evaluation gives a warning: eye_1 (nesting); see table checks." in told
     machine = pd.read_csv(results / "tables/pgd.csv")
     assert set(machine["model"]) == {"cnn", "eye_1", "ear"}
@@ -122,15 +114,59 @@ def test_accuracies_of_a_model_that_fails_a_check_are_marked(results: Path, endi
 
 def test_without_objections_nothing_is_marked() -> None:
     passed = [f for f in FINDINGS if f["verdict"] in ("pass", "skipped")]
-    assert marked("cnn", passed) == "cnn" and footnotes(passed) == [] and objections(passed) == []
+    numbers = [("cnn", "pgd")]
+    assert marked("cnn", passed, numbers) == "cnn"
+    assert footnotes(passed, numbers) == objections(passed) == []
+
+
+def test_a_finding_on_an_attack_marks_what_came_from_it_alone() -> None:
+    found = [
+        finding("cnn", 0, "restarts", "fail", attack="pgd"),
+        finding("cnn", 0, "restarts", "pass", attack="bim"),
+        finding("cnn", 0, "learned", "warn"),
+        finding("eye", 0, "restarts", "fail", attack="pgd"),
+    ]
+    marks = {
+        numbers: marked("", found, [numbers])
+        for numbers in (("cnn", "pgd"), ("cnn", "bim"), ("cnn", ""), ("eye", "bim"), ("eye", ""))
+    }
+    assert [mark.strip() for mark in marks.values()] == ["‡", "†", "†", "", ""]
+    both = [("eye", "bim"), ("cnn", "pgd")]
+    assert marked("", found, both).strip() == "‡"
+    assert footnotes(found, both) == [
+        "† The evaluation gives a warning: cnn (learned); see table checks.",
+        "‡ The evaluation fails a check: cnn (restarts of pgd); see table checks.",
+    ]
+    assert footnotes(found, [("eye", "bim")]) == []
+
+
+def test_honest_rows_are_counted_apart() -> None:
+    found = [
+        finding("cnn", 0, "logits", "pass", group="cheap"),
+        finding("cnn", 0, "restarts", "fail", group="more", honest_forward_passes=1000),
+        finding("cnn", 0, "transfer", "fail", group="more", honest_backward_passes=234),
+    ]
+    assert passes_of_checks(found) == {
+        "cheap": (Passes(3, 2), Passes(0, 0)),
+        "more": (Passes(6, 4), Passes(1000, 234)),
+    }
+    rows = counted_job("cnn", 0, "pgd", "0.01", 9, 5).assign(steps=[*range(10)])
+    # 45 steps and ten originals; the last iterate of the longest descent needs no gradient. An
+    # attack that is no descent tells of 45 queries.
+    assert passes_of_attacks(rows) == Passes(55, 54)
+    assert passes_of_attacks(rows.assign(attack_kind="square")) == Passes(45, 0)
+    told = describe_costs(rows, found)
+    assert "at least 55 + 54" in told
+    assert "cheap checks 3 + 2 (4.6%), honest rows that followed from them none;" in told
+    assert "more checks 6 + 4 (9.2%), honest rows that followed from them 1,000 + 234 (" in told
 
 
 def test_a_run_ends_with_a_line_for_each_objection_failures_first() -> None:
     assert objections(FINDINGS) == [
-        "fail: cnn seed 1, nesting: nesting of cnn 1.",
+        "fail: cnn seed 1, nesting of pgd: nesting of cnn 1.",
         "warn: eye_1 seed 0, nesting: nesting of eye_1 0.",
     ]
-    assert len(worst_over_seeds(FINDINGS)) == 9
+    assert len(most_serious(FINDINGS)) == 9
 
 
 def test_results_that_tell_of_no_checks_are_refused(results: Path) -> None:

@@ -144,6 +144,22 @@ def test_every_form_holds_the_published_number_its_verdict_and_ours(tmp_path: Pa
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in paths]
 
 
+def test_the_honest_accuracy_is_judged_and_the_attacks_own_stands_behind(tmp_path: Path) -> None:
+    folder = made_up(tmp_path, seeds=1)
+    rows = pd.read_parquet(folder / "results.parquet")
+    rows["broken_uncorrected"] = rows["broken"]
+    place = (rows["epsilon_text"] == "0.001") & (rows["image"] < "100")
+    rows.loc[place, "broken"] = True
+    rows.to_parquet(folder / "results.parquet")
+    paths = written(folder)
+    line = lines(paths)["Table 1", "0.001"]
+    # 398 of 500 survive the attack, and 100 fewer the checks too; 79.6 % were published.
+    assert (float(line["mean"]), float(line["uncorrected"])) == (298 / 500, 398 / 500)
+    assert line["verdict"] == "differs"
+    text = paths[3].read_text(encoding="utf-8")
+    assert "attack alone 79.6" in text and "these count and are judged" in " ".join(text.split())
+
+
 def test_nothing_to_set_beside_is_said(tmp_path: Path) -> None:
     paths = written(made_up(tmp_path), attack={**EXACT, "norm": "l2"})
     assert paths[3].read_text() == "No attack of this experiment has the norm of a published one.\n"

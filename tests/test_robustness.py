@@ -18,7 +18,7 @@ from biorobust.analysis.robustness import (
 )
 from biorobust.analysis.summary import CLEAN, Grid, summarise
 from biorobust.errors import UserError
-from small_results import make_grid, sized_job
+from small_results import corrected, make_grid, sized_job
 
 ATTACKS = {"pgd": ["0.01", "0.05"], "cw": ["minimal"]}
 GRID = make_grid({"cnn": [0]}, ATTACKS)
@@ -60,6 +60,49 @@ def test_the_smallest_of_each_norm_may_come_from_another_attack() -> None:
     rows.loc[(rows["attack"] == "cw") & (rows["image"] == "001"), "l2"] = 0.001
     over = smallest_over_attacks(smallest_by_attack(rows, GRID), GRID)
     assert over.loc[1, ["linf", "l2", "rms"]].tolist() == [0.008, 0.001, 0.004]
+
+
+# Clean wrong; twice smaller than pgd's; survives both checks; broken in the larger ball alone.
+HONEST = [
+    corrected(ROWS[:5], "restarts", [0, 0.004, 0.006, None, None]),
+    corrected(ROWS[5:10], "restarts", [0, 0.02, 0.03, None, 0.05]),
+]
+
+
+def test_what_checks_broke_counts_for_the_attack_that_they_correct() -> None:
+    corrections = pd.concat(HONEST)
+    by_attack = smallest_by_attack(ROWS, GRID, corrections)
+    assert sizes_of(by_attack, "pgd", "l2") == pytest.approx([0, 0.012, 0.018, inf, 0.15])
+    assert sizes_of(by_attack, "cw", "linf") == [0, 0.009, 0.04, 0.06, inf]
+    line = line_of(summarise_robustness(ROWS, GRID, corrections), "linf", "cnn", "pgd")
+    assert (line["never_broken"], line["median"]) == ((1,), 0.006)
+    assert line["mean_broken"] == pytest.approx(0.06 / 4)
+    assert line["never_broken_share"] == pytest.approx(0.2)
+    # Alone: 0, 0.008, 0.03 and two that survive.
+    assert line["median_uncorrected"] == 0.03
+    assert line["mean_broken_uncorrected"] == pytest.approx(0.038 / 3)
+    assert line["never_broken_share_uncorrected"] == pytest.approx(0.4)
+    over = line_of(summarise_robustness(ROWS, GRID, corrections), "linf", "cnn", OVER_ATTACKS)
+    assert (over["never_broken"], over["median"], over["median_uncorrected"]) == ((0,), 0.006, 0.03)
+    assert (over["mean"], over["mean_uncorrected"]) == (pytest.approx(0.12 / 5), inf)
+    # Without what a check gave no image is broken that was not.
+    assert (line_of(summarise_robustness(ROWS, GRID), "linf", "cnn", "pgd")["median"]) == 0.03
+
+
+def test_a_correction_of_a_job_that_is_missing_does_not_stand_for_it() -> None:
+    some = ROWS[ROWS["epsilon_text"] != "0.05"]
+    found = smallest_by_attack(some, GRID, pd.concat(HONEST))
+    assert set(found["attack"]) == {"cw"}
+
+
+def test_survival_falls_with_the_checks_and_tells_the_attacks_own_beside() -> None:
+    curves = survival_curves(ROWS, GRID, pd.concat(HONEST))
+    curve = curves[curves["norm"] == "linf"]
+    # Over both attacks and the checks 0, 0.004, 0.006, 0.06, 0.05; the attacks alone find 0, 0.008,
+    # 0.03, 0.06 and nothing.
+    assert curve["size"].tolist() == [0, 0.004, 0.006, 0.008, 0.03, 0.05, 0.06]
+    assert curve["mean"].tolist() == pytest.approx([0.8, 0.6, 0.4, 0.4, 0.4, 0.2, 0])
+    assert curve["uncorrected"].tolist() == pytest.approx([0.8, 0.8, 0.8, 0.6, 0.4, 0.4, 0.2])
 
 
 def test_only_images_that_are_misclassified_count_as_broken() -> None:

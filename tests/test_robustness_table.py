@@ -13,7 +13,7 @@ from biorobust.analysis.robustness_table import write_robustness
 from biorobust.analysis.summary import read_results
 from biorobust.errors import UserError
 from latex_reader import parse_latex
-from small_results import make_grid, sized_job, write_results
+from small_results import corrected, make_grid, sized_job, write_results
 
 HARD_NAME = r"a_b%c&#$~^{x}\y|<z>"
 ATTACKS = {"pgd": ["0.05"], "cw": ["minimal"]}
@@ -163,6 +163,37 @@ def test_many_attacks_stand_in_several_parts(tmp_path: Path) -> None:
     assert found[".txt"].count("Median over all images") == 1
     assert "0.00450 ± 0.00071" in found[".txt"]
     assert max(map(len, found[".txt"].split("\n"))) <= 100
+
+
+def test_the_honest_size_leads_and_the_attacks_own_stands_below(tmp_path: Path) -> None:
+    rows = [
+        sized_job("cnn", 0, "pgd", "0.05", [0, 0.03, 0.04, None, None]),
+        sized_job("cnn", 0, "cw", "minimal", [0, 0.02, 0.06, 0.07, 0.08]),
+    ]
+    honest = corrected(rows[0], "black_box", [0, 0.01, 0.04, 0.05, None])
+    grid = make_grid({"cnn": [0]}, ATTACKS)
+    folder = write_results(tmp_path / "results", pd.concat(rows), grid, corrections=[honest])
+    found = texts(folder)
+    shown = [re.split(r" {2,}", line.strip()) for line in found[".txt"].split("\n")[2:9]]
+    # Over the attacks 0, 0.01, 0.04, 0.05, 0.08, alone 0, 0.02, 0.04, 0.07, 0.08: one median.
+    assert shown == [
+        ["cnn", "median", "0.0400", "0.0400", "0.0600"],
+        ["mean", "0.0360", "∞", "0.0460"],
+        ["mean of broken", "0.0360", "0.0250", "0.0460"],
+        ["never broken", "0.0%", "20.0%", "0.0%"],
+        ["alone: mean", "0.0420", "∞", "0.0460"],
+        ["alone: mean of broken", "0.0420", "0.0233", "0.0460"],
+        ["alone: never broken", "0.0%", "40.0%", "0.0%"],
+    ]
+    assert "What checks broke inside an attack's ball counts" in " ".join(found[".txt"].split())
+    assert max(map(len, found[".txt"].split("\n"))) <= 100
+    assert "alone" not in texts(write_results(tmp_path / "plain", pd.concat(rows), grid))[".txt"]
+
+
+def test_results_without_the_honest_rows_are_refused(results: Path) -> None:
+    (results / "corrections.parquet").unlink()
+    with pytest.raises(UserError, match=r"corrections\.parquet is missing"):
+        write_robustness(results, results)
 
 
 def test_same_results_same_bytes(results: Path, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from biorobust.analysis.robustness import survival_curves
-from biorobust.analysis.summary import read_results
+from biorobust.analysis.summary import read_corrections, read_results
 from biorobust.analysis.survival_figure import draw_survival, survival_figure
-from small_results import make_grid, sized_job, write_results
+from small_results import corrected, make_grid, sized_job, write_results
 
 GRID = make_grid({"$a$": [0, 1], "b": [0], "gone": [0]}, {"cw": ["minimal"]})
 ROWS = pd.concat(
@@ -109,6 +109,23 @@ def test_a_model_that_nothing_breaks_is_a_level_line(tmp_path: Path) -> None:
     figure.draw_without_rendering()
     (line,) = figure.axes[0].get_lines()
     assert np.asarray(line.get_xydata()).tolist() == [[0, 100]]
+
+
+def test_the_honest_staircase_is_solid_and_the_attacks_own_dotted(tmp_path: Path) -> None:
+    grid = make_grid({"cnn": [0], "as it was": [0]}, {"cw": ["minimal"]})
+    rows = [sized_job(name, 0, "cw", "minimal", [0.01, None]) for name in ("cnn", "as it was")]
+    honest = corrected(rows[0], "restarts", [0.01, 0.02])
+    folder = write_results(tmp_path / "r", pd.concat(rows), grid, corrections=[honest])
+    draw_survival(folder, tmp_path / "drawn")
+    curves = survival_curves(pd.concat(rows), grid, read_corrections(folder))
+    figure = survival_figure(curves, grid, [])
+    dotted, solid, other = figure.axes[0].get_lines()
+    assert (dotted.get_linestyle(), solid.get_linestyle(), other.get_linestyle()) == (":", "-", "-")
+    assert dotted.get_color() == solid.get_color() != other.get_color()
+    assert np.asarray(solid.get_xydata()).tolist() == [[0, 100], [0.01, 50], [0.02, 0]]
+    assert np.asarray(dotted.get_xydata()).tolist() == [[0, 100], [0.01, 50], [0.02, 50]]
+    assert "dotted: the attacks alone" in note_of(figure)
+    assert "dotted" not in note_of(figure_of(write_results(tmp_path / "p", pd.concat(rows), grid)))
 
 
 def test_nothing_is_cut_or_covered(results: Path) -> None:

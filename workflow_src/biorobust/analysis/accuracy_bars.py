@@ -45,6 +45,7 @@ def accuracy_bars(summary: pd.DataFrame, grid: Grid) -> Figure:
     `summary` is what `summarise` returns for `grid`. A bar is the mean accuracy over seeds (%),
     its whisker Wilson's interval, which covers only the choice of test images; a point is one
     seed. Where no seed has a result the panel says so. Attacks without epsilons are left out.
+    What checks broke counts as broken; a cross shows the mean of the attack alone where it is more.
     """
     attacks = list(filter(budgets, grid["attacks"]))
     if not attacks:
@@ -68,23 +69,29 @@ def accuracy_bars(summary: pd.DataFrame, grid: Grid) -> Figure:
         for unused in row[len(panels) :]:
             unused.remove()
     images = int(summary["images"].iloc[0])
-    add_note(
-        figure,
+    note = (
         "accuracy (%); bar: mean over seeds; point: one seed; whisker: Wilson 95% interval for "
-        f"{images} test images",
+        f"{images} test images"
     )
+    if (summary["uncorrected"] > summary["mean"]).any():
+        note += "; cross: the attack alone, without what checks broke"
+    add_note(figure, note)
     return figure
 
 
 def _draw_panel(axes: Axes, lines: pd.DataFrame) -> None:
     images = lines["images"].to_numpy(float)
-    mean, low, high = (100 * lines[key].to_numpy(float) for key in ("mean", "low", "high"))
+    mean, low, high, alone = (
+        100 * lines[key].to_numpy(float) for key in ("mean", "low", "high", "uncorrected")
+    )
     for place, counts in enumerate(lines["correct"]):
         if not counts:
             axes.text(2, place, "missing", fontsize=7, va="center")
             continue
         axes.barh(place, mean[place], height=0.7, color=model_style(place)[0], alpha=0.6)
         axes.plot([low[place], high[place]], [place, place], color="0.2", linewidth=1)
+        if alone[place] > mean[place]:
+            axes.plot(alone[place], place, marker="x", markersize=4, color="0.2")
         axes.plot(
             100 * np.array(counts) / images[place],
             np.full(len(counts), place),

@@ -62,6 +62,8 @@ def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
     epsilon the axis is linear, beyond it logarithmic, since the usual epsilons lie a decade or
     two apart while the clean accuracy belongs on the same line. Points without a result are
     left out, their neighbours stay unjoined, and the figure tells how many jobs are missing.
+    What checks broke counts as broken; hollow markers show what an attack alone gives, where that
+    is more.
     """
     attacks = list(filter(budgets, grid["attacks"]))
     if not attacks:
@@ -90,6 +92,11 @@ def accuracy_curve(summary: pd.DataFrame, grid: Grid, classes: int) -> Figure:
 
 def _has_bars(summary: pd.DataFrame) -> bool:
     return bool(summary["std"].notna().any())
+
+
+def _corrected(summary: pd.DataFrame) -> "pd.Series[bool]":
+    """Where an attack alone gives a higher accuracy than with what checks broke."""
+    return summary["uncorrected"] > summary["mean"]
 
 
 def _shifts(models: int, *, bars: bool) -> list[float]:
@@ -124,6 +131,18 @@ def _draw_model(
             elinewidth=0.9,
             capsize=2.5,
             capthick=0.9,
+            transform=beside,
+        )
+    kinder = _corrected(lines).to_numpy()
+    if kinder.any():
+        axes.plot(
+            epsilon[kinder],
+            100 * lines["uncorrected"].to_numpy(dtype=float)[kinder],
+            color=colour,
+            marker=marker,
+            markersize=5,
+            markerfacecolor="none",
+            linestyle="none",
             transform=beside,
         )
     (line,) = axes.plot(
@@ -168,6 +187,8 @@ def _explain(summary: pd.DataFrame, *, banded: bool) -> str:
         text = f"line: {line}; band: Wilson 95% interval for {images} test images"
     if _has_bars(summary):
         text += "\nbars: ± standard deviation over seeds"
+    if _corrected(summary).any():
+        text += "\nhollow: the attack alone, without what checks broke"
     attacked = summary[summary["epsilon_text"] != CLEAN]
     missing = int(attacked["missing"].sum())
     if missing:

@@ -1,7 +1,8 @@
 """A test image, an adversarial image made from it, and their difference (the thesis's Figure 4).
 
 What is shown follows from the models and the attack alone: the first test image that all shown
-models classify correctly, for each at the smallest epsilon at which the attack breaks it.
+models classify correctly, for each at the smallest epsilon at which the attack breaks it. It is
+a picture of what that attack does and not a number, so what checks broke besides is left out.
 """
 
 from collections.abc import Sequence

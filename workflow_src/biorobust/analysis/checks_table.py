@@ -5,15 +5,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from biorobust.analysis.finding_marks import MARKS, Finding, read_findings, worst_over_seeds
+from biorobust.analysis.check_costs import describe_costs
+from biorobust.analysis.finding_marks import (
+    MARKS,
+    Finding,
+    judged,
+    most_serious,
+    read_findings,
+)
 from biorobust.analysis.summary import Grid, read_results
 from biorobust.analysis.typesetting import Body, as_latex, as_markdown, as_text
 from biorobust.files import write_text
 from biorobust.jobs import Inputs, Job, Result, files_written
 
-_HEADER = ["verdict", "figure", "threshold", "images"]
-_CSV_COLUMNS = ["model", "seed", "group", "check", "verdict", "figure", "threshold", "images"]
-_CSV_COLUMNS += ["sentence", "forward_passes", "backward_passes"]
+_HEADER = ["verdict", "figure", "threshold", "images", "attack"]
+_CSV_COLUMNS = ["model", "seed", "group", "check", "attack", "verdict", "figure", "threshold"]
+_CSV_COLUMNS += ["images", "sentence", "forward_passes", "backward_passes"]
+_CSV_COLUMNS += ["honest_forward_passes", "honest_backward_passes"]
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -27,42 +35,44 @@ def write_checks(directory: Path, output: Path) -> list[Path]:
 
     `directory` is the experiment's results folder (see `read_results`). The same results give
     the same bytes. Returns the paths written. Raises UserError as `read_results` and
-    `verdicts.read_findings` do.
+    `read_findings` do.
     """
-    grid = read_results(directory).grid
+    results, findings = read_results(directory), read_findings(directory)
+    costs = describe_costs(results.rows, findings)
     paths = []
-    for ending, text in render(read_findings(directory), grid).items():
+    for ending, text in render(findings, results.grid, costs).items():
         paths.append(output / f"checks.{ending}")
         write_text(paths[-1], text)
     return paths
 
 
-def render(findings: list[Finding], grid: Grid) -> dict[str, str]:
+def render(findings: list[Finding], grid: Grid, costs: str) -> dict[str, str]:
     """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
 
-    The CSV is for machines: one row a model, seed and check, images as a JSON list. The others are
-    for readers: for each model the most serious verdict over its seeds on each check, and below
-    it the sentence of whatever warns or fails. What applies to no model is named in the caption.
-    The LaTeX needs the package booktabs.
+    The CSV is for machines: one row a model, seed, check and attack that was judged, images as a
+    JSON list. The others are for readers: for each model the most serious verdict over its seeds
+    and attacks on each check, and below it the sentence of whatever warns or fails. What applies
+    to no model is named in the caption, and so are the `costs`, a sentence. The LaTeX needs the
+    package booktabs.
     """
     parts: list[tuple[str, list[str], Body, list[str]]] = []
     applied = {finding["check"] for finding in findings if finding["verdict"] != "skipped"}
     for model in grid["models"]:
-        chosen = [
+        mine = [
             finding
-            for finding in worst_over_seeds(findings)
+            for finding in findings
             if finding["model"] == model["name"] and finding["check"] in applied
         ]
-        if chosen:
-            body = {finding["check"]: _cells(finding) for finding in chosen}
+        if mine:
+            body = {finding["check"]: _cells(finding) for finding in most_serious(mine)}
             notes = [
-                f"{finding['check']} ({finding['verdict']}, seed {finding['seed']}): "
+                f"{judged(finding)} ({finding['verdict']}, seed {finding['seed']}): "
                 f"{finding['sentence']}"
-                for finding in chosen
+                for finding in most_serious(mine, "attack")
                 if finding["verdict"] in MARKS
             ]
             parts.append((model["name"], [model["name"], *_HEADER], body, notes))
-    caption = describe(findings, applied)
+    caption = describe(findings, applied, costs)
     # LaTeX moves each table where it likes; elsewhere one caption stands below them all.
     captions = [*[[]] * (len(parts) - 1), caption]
     below = [
@@ -80,15 +90,14 @@ def render(findings: list[Finding], grid: Grid) -> dict[str, str]:
     }
 
 
-def describe(findings: list[Finding], applied: set[str]) -> list[str]:
-    """The sentences below the table: what it says and does not say, and what the checks took."""
-    passes = {way: sum(f[f"{way}_passes"] for f in findings) for way in ("forward", "backward")}
+def describe(findings: list[Finding], applied: set[str], costs: str) -> list[str]:
+    """The sentences below the table: what it says, what the checks took, and what was skipped."""
     sentences = [
         "Checks of the evaluation itself: for each model the most serious verdict over its seeds, "
-        "with the figure measured there. A figure above a threshold warns or fails; skipped means "
-        "that the check does not apply. Images: how many are concerned.",
-        f"The checks took {passes['forward']} forward and {passes['backward']} backward passes of "
-        "an image through a model.",
+        "and the attack that was judged, with the figure measured there. A figure above a "
+        "threshold warns or fails; skipped means that the check does not apply. Images: how many "
+        "are concerned. Without an attack the model was judged as a whole.",
+        costs,
     ]
     reach: dict[tuple[str, ...], dict[str, None]] = {}
     for finding in findings:
@@ -107,7 +116,8 @@ def describe(findings: list[Finding], applied: set[str]) -> list[str]:
 def _cells(finding: Finding) -> list[list[str]]:
     figure = "" if finding["figure"] is None else f"{finding['figure']:.4g}"
     images = str(len(finding["images"]) or "")
-    return [[text] for text in (finding["verdict"], figure, finding["threshold"], images)]
+    cells = (finding["verdict"], figure, finding["threshold"], images, finding["attack"])
+    return [[text] for text in cells]
 
 
 def _csv(findings: list[Finding]) -> str:

@@ -16,6 +16,8 @@ Findings = list[dict[str, Any]]
 
 # What tells an attack job from another; a correction is of one.
 _JOB = ["model", "seed", "attack", "epsilon_text"]
+_ROW = ["label", "clean_prediction", "adversarial_prediction", "success", "steps", "loss"]
+_ROW += ["linf", "l2", "rms"]
 
 
 def read_findings(job: CheckJob, record: Path) -> Findings:
@@ -46,7 +48,8 @@ def read_corrections(outline: Outline, job: CheckJob, record: Path) -> pd.DataFr
 
 def joined_corrections(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """The corrections of several jobs in one table."""
-    columns = ["model", "kind", "seed", "attack", "corrects", "epsilon_text", "image", "success"]
+    columns = ["model", "kind", "seed", "attack", "corrects", "epsilon_text", "image", *_ROW]
+    columns += ["norm", "epsilon"]
     kept = [table for table in tables if len(table)]
     # A table without rows has no types either, and pandas would let it change those of others.
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns)

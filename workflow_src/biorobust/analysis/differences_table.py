@@ -1,6 +1,6 @@
 """The table of differences: which are real, and what it would take to see smaller ones."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from math import isinf, isnan
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from biorobust.analysis.differences import (
     against_the_first,
     compare,
 )
+from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
 from biorobust.analysis.power import images_needed, seeds_needed
 from biorobust.analysis.summary import CLEAN, check_agreement, read_results
 from biorobust.analysis.typesetting import Body, Strong, as_latex, as_markdown, as_text
@@ -44,30 +45,31 @@ def write_differences(directory: Path, output: Path, wanted: list[Comparison]) -
     `wanted`, every model is compared with the first. The same results give the same bytes.
     Returns the paths written. Raises UserError as `read_results` and `check_agreement` do.
     """
-    results = read_results(directory)
+    results, findings = read_results(directory), read_findings(directory)
     check_agreement(results.rows)
     comparisons = _each_way_once(wanted) or against_the_first(results.grid)
     lines = compare(per_image(results.rows), results.grid, comparisons)
     paths = []
-    for ending, text in render(lines).items():
+    for ending, text in render(lines, findings).items():
         paths.append(output / f"differences.{ending}")
         write_text(paths[-1], text)
     return paths
 
 
-def render(lines: pd.DataFrame) -> dict[str, str]:
+def render(lines: pd.DataFrame, findings: Sequence[Finding] = ()) -> dict[str, str]:
     """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `lines` is what `compare` returns, which the CSV holds in full precision, tuples with blanks
     between the seeds. The others are for readers: a part an attack, a line a comparison, without
-    those in which no image tells the models apart; last, how many images or seeds differences of
+    those in which no image tells the models apart, each model marked on which, or on the attack on
+    which, a check among `findings` warns or fails; last, how many images or seeds differences of
     several sizes need. The LaTeX needs the package booktabs.
     """
     parts: list[tuple[str, list[str], Body]] = []
     for attack in map(str, lines["attack"].unique()):
         group = lines[lines["attack"] == attack]
         shown = [line for line in group.to_dict("records") if not _empty(line)]
-        body = {_name(line): _cells(line) for line in shown}
+        body = {_name(line, findings): _cells(line) for line in shown}
         if body:
             title = f"{attack}, ε" if attack else CLEAN
             parts.append((f"differences-{attack or CLEAN}", [title, *_HEADER], body))
@@ -77,7 +79,13 @@ def render(lines: pd.DataFrame) -> dict[str, str]:
     if not parts:
         nothing = "No image tells any of the compared models apart.\n"
         return {"csv": _csv(lines), "md": nothing, "tex": f"% {nothing}", "txt": nothing}
-    caption = list(describe(lines))
+    numbers = [
+        (line[side], line["attack"])
+        for line in lines.to_dict("records")
+        for side in ("first", "second")
+        if not _empty(line)
+    ]
+    caption = [*describe(lines), *footnotes(findings, numbers)]
     # LaTeX moves each table where it likes; elsewhere one caption stands below them all.
     captioned = list(zip(parts, [*[[]] * (len(parts) - 1), caption], strict=True))
     return {
@@ -91,7 +99,8 @@ def render(lines: pd.DataFrame) -> dict[str, str]:
 def describe(lines: pd.DataFrame) -> Iterator[str]:
     """The sentences below the table: what is compared, how it is tested, what was left out."""
     yield (
-        "The first model's accuracy less the second's, in points (% of the images). Marked (bold, "
+        "The first model's accuracy less the second's, in points (% of the images); what checks "
+        "broke inside an attack's ball counts as broken by it. Marked (bold, "
         f"or *): the difference is real at {LEVEL:.0%}, with p corrected by Holm's method over the "
         f"{int(lines['p'].notna().sum())} comparisons of this table. Odds: images that only the "
         "first keeps for each that only the second keeps, all seeds together."
@@ -153,10 +162,13 @@ def _empty(line: Line) -> bool:
     return bool(line["mcnemar"]) and not differing and line["difference"] == 0
 
 
-def _name(line: Line) -> str:
+def _name(line: Line, findings: Sequence[Finding]) -> str:
     condition = "" if line["epsilon_text"] == CLEAN else f", {line['epsilon_text']}"
     measure = "" if line["measure"] == ACCURACY else f" ({line['measure']})"
-    return f"{line['first']} − {line['second']}{condition}{measure}"
+    first, second = (
+        marked(line[side], findings, [(line[side], line["attack"])]) for side in ("first", "second")
+    )
+    return f"{first} − {second}{condition}{measure}"
 
 
 def _cells(line: Line) -> list[list[str]]:

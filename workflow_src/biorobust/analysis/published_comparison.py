@@ -33,8 +33,9 @@ COLUMNS += [
     "mark",
     "mark_why",
 ]
-COLUMNS += ["unlike", "repeats_release"]
+COLUMNS += ["unlike", "repeats_release", "uncorrected"]
 
+_MEASURED = ("mean", "std", "low", "high", "seeds", "uncorrected")
 _DRAWN = ("0.001", "0.005", "0.01", "0.02", "0.05")
 
 
@@ -51,8 +52,9 @@ def compare(summary: pd.DataFrame, comparison: dict[str, Any]) -> pd.DataFrame:
     - model, published_model, source, attack, norm, epsilon_text ("clean" first, then from the
       largest epsilon down), epsilon; published_steps and published_relative_step: the source's;
     - published: percent as printed, "" where the source has no number;
-    - mean, std, low, high, seeds, images: measured, as `summarise` has them; next_low, next_high:
-      the 95 % prediction interval of one more seed, NaN with fewer than two;
+    - mean, std, low, high, seeds, images: measured, as `summarise` has them, with what checks
+      broke; uncorrected: what the attack alone gives, as the published attack did; next_low,
+      next_high: the 95 % prediction interval of one more seed, NaN with fewer than two;
     - verdict: "agrees" if what was printed, within its rounding, lies between low and high or
       between next_low and next_high, else "differs". In place of that: a mark of
       `published_marks` that makes the number worthless, "no number", "not attacked", "missing",
@@ -139,7 +141,7 @@ def _measured_at(measured: list[dict[Any, Any]], place: str) -> dict[str, Any] |
                 # A share of images is none below 0 or above 1.
                 next_low, next_high = max(0.0, low), min(1.0, high)
             return {
-                **{key: line[key] for key in ("mean", "std", "low", "high", "seeds")},
+                **{key: line[key] for key in _MEASURED},
                 "next_low": next_low,
                 "next_high": next_high,
             }

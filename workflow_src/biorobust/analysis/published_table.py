@@ -1,12 +1,13 @@
 """The table of published accuracies: a part an attack, and for each model a row a source."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
 from biorobust.analysis.published_comparison import NOT_JUDGED, compare
 from biorobust.analysis.summary import CLEAN, read_results, summarise
 from biorobust.analysis.typesetting import Body, as_latex, as_markdown, as_text
@@ -33,33 +34,35 @@ def write_published(directory: Path, output: Path, comparison: dict[str, Any]) -
     `compare`. The same results give the same bytes. Returns the paths written. Raises UserError
     as `read_results` and `summarise` do.
     """
-    results = read_results(directory)
+    results, findings = read_results(directory), read_findings(directory)
     lines = compare(summarise(results.rows, results.grid), comparison)
     paths = []
-    for ending, text in render(lines).items():
+    for ending, text in render(lines, findings).items():
         paths.append(output / f"published.{ending}")
         write_text(paths[-1], text)
     return paths
 
 
-def render(lines: pd.DataFrame) -> dict[str, str]:
+def render(lines: pd.DataFrame, findings: Sequence[Finding] = ()) -> dict[str, str]:
     """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `lines` is what `compare` returns, which the CSV holds in full precision. The others are for
     readers: a row for each source of a model, with the verdict under each number, a row for what
-    was measured, and a caption with the reasons. The LaTeX needs the package booktabs.
+    was measured, marked where a check among `findings` warns or fails on the model or the attack on
+    it, and a caption with the reasons. The LaTeX needs the package booktabs.
     """
     if lines.empty:
         nothing = "No attack of this experiment has the norm of a published one.\n"
         return {"csv": _csv(lines), "md": nothing, "tex": f"% {nothing}", "txt": nothing}
-    caption = describe(lines)
+    numbers = zip(lines["model"], lines["attack"], strict=True)
+    caption = [*describe(lines), *footnotes(findings, numbers)]
     parts = []
     for attack, group in lines.groupby("attack", sort=False):
         by_size = group.sort_values("epsilon", ascending=False, kind="stable")
         texts = [text for text in by_size["epsilon_text"].unique() if text != CLEAN]
         places = [CLEAN, *texts]
         header = [str(attack), CLEAN, *(f"ε = {text}" for text in texts)]
-        parts.append((str(attack), header, _body(group, places)))
+        parts.append((str(attack), header, _body(group, places, findings)))
     captions = [*[[]] * (len(parts) - 1), caption]
     captioned = list(zip(parts, captions, strict=True))
     return {
@@ -88,6 +91,13 @@ def describe(lines: pd.DataFrame) -> list[str]:
     ]
     if seeds < 2:
         sentences.append("One seed a model, hence no deviation and no interval of one more.")
+    measured = lines[lines["seeds"] > 0]
+    if (measured["uncorrected"] != measured["mean"]).any():
+        sentences.append(
+            "Where checks broke images inside the ball that the attack had left standing, these "
+            "count and are judged; the accuracy by the attack alone, as a published one is, stands "
+            "behind."
+        )
     sentences += _faults(lines)
     sentences += _reasons(lines)
     return sentences
@@ -116,7 +126,7 @@ def _reasons(lines: pd.DataFrame) -> Iterator[str]:
         yield f"Not judged under {attack}, because of what is otherwise here: {models}: {unlike}."
 
 
-def _body(lines: pd.DataFrame, places: list[str]) -> Body:
+def _body(lines: pd.DataFrame, places: list[str], findings: Sequence[Finding]) -> Body:
     body: Body = {}
     for model, group in lines.groupby("model", sort=False):
         for (source, steps, step), of_source in group.groupby(_SOURCE, sort=False):
@@ -128,7 +138,8 @@ def _body(lines: pd.DataFrame, places: list[str]) -> Body:
             body[f"{model}, {source}{how}{again}"] = row
         by_place = {line["epsilon_text"]: line for line in group.to_dict("records")}
         row = [_measured(by_place[place]) if place in by_place else [""] for place in places]
-        body[f"{model}, here"] = row
+        numbers = [(str(model), str(attack)) for attack in group["attack"].unique()]
+        body[f"{marked(str(model), findings, numbers)}, here"] = row
     return body
 
 
@@ -146,6 +157,8 @@ def _measured(line: Line) -> list[str]:
     cell.append(f"{shown['low']}–{shown['high']}")
     if "next_low" in shown:
         cell.append(f"{shown['next_low']}–{shown['next_high']}")
+    if line["uncorrected"] != line["mean"]:
+        cell.append(f"attack alone {100 * line['uncorrected']:.1f}")
     return cell
 
 

@@ -3,10 +3,10 @@
 Thesis §2.2, after Szegedy et al. 2013: R is the mean over images of rho(x), the size of the
 smallest perturbation with which x is misclassified. No attack is sure to find that one, so every
 size here is an upper bound, and the best bound is the smallest over several attacks (Rauber et
-al. 2017, Foolbox).
+al. 2017, Foolbox). What checks broke inside an attack's ball counts as found by that attack.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from math import fsum, inf, isfinite, nan
 from typing import Any
 
@@ -20,14 +20,21 @@ from biorobust.errors import UserError
 # Where the name of an attack stands else; no attack's name can hold a blank.
 OVER_ATTACKS = "smallest over attacks"
 
+STATISTICS = ("median", "mean", "mean_broken", "never_broken_share")
+
 _SIZES = list(NORMS)
 _SEED = ["model", "seed"]
+_ATTACK = [*_SEED, "attack"]
+_JOB = [*_ATTACK, "epsilon_text"]
 
 
-def smallest_by_attack(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
+def smallest_by_attack(
+    rows: pd.DataFrame, grid: Grid, corrections: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """The smallest perturbation that each attack found of each image, in each norm.
 
-    `rows` holds one row per test image of each job (the collect stage's table). One row per
+    `rows` holds one row per test image of each job (the collect stage's table); `corrections` are
+    the checks' honest rows, each of which counts for the attack that it corrects. One row per
     (model, seed, attack, image), whose columns `linf`, `l2` and `rms` are sizes, for pixel values
     in [0, 1]: 0 where the clean image is misclassified, else the smallest over the attack's rows
     whose returned image is adversarial, whatever norm the attack itself was bounded in; infinite
@@ -38,6 +45,20 @@ def smallest_by_attack(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     Raises UserError as `check_agreement` does, and where an adversarial image's size is no number.
     """
     check_agreement(rows)
+    found = _sizes_found(rows)
+    planned = {attack["name"]: len(attack["epsilons"]) for attack in grid["attacks"]}
+    finished = found.groupby(_ATTACK)["epsilon_text"].transform("nunique")
+    whole = found[finished == found["attack"].map(planned)]
+    if corrections is not None and len(corrections):
+        honest = _sizes_found(corrections.assign(attack=corrections["corrects"]))
+        jobs = pd.MultiIndex.from_frame(whole[_JOB])
+        corrected = pd.MultiIndex.from_frame(honest[_JOB]).isin(jobs)
+        whole = pd.concat([whole, honest[corrected]])
+    return whole.groupby([*_ATTACK, "image"], sort=False, as_index=False)[_SIZES].min()
+
+
+def _sizes_found(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each row's image with the sizes of its perturbation: 0 or infinite as told above."""
     adversarial = rows["success"].astype(bool) & (rows["adversarial_prediction"] != rows["label"])
     senseless = adversarial & ~rows[_SIZES].ge(0).all(axis=1)
     if senseless.any():
@@ -48,12 +69,7 @@ def smallest_by_attack(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
         )
     correct = rows["clean_prediction"] == rows["label"]
     sizes = rows[_SIZES].where(adversarial, inf, axis=0).where(correct, 0.0, axis=0)
-    job = [*_SEED, "attack"]
-    found = pd.concat([rows[[*job, "epsilon_text", "image"]], sizes], axis=1)
-    planned = {attack["name"]: len(attack["epsilons"]) for attack in grid["attacks"]}
-    finished = found.groupby(job)["epsilon_text"].transform("nunique")
-    whole = found[finished == found["attack"].map(planned)]
-    return whole.groupby([*job, "image"], sort=False, as_index=False)[_SIZES].min()
+    return pd.concat([rows[[*_JOB, "image"]], sizes], axis=1)
 
 
 def smallest_over_attacks(by_attack: pd.DataFrame, grid: Grid) -> pd.DataFrame:
@@ -70,9 +86,12 @@ def smallest_over_attacks(by_attack: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     return smallest
 
 
-def summarise_robustness(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
+def summarise_robustness(
+    rows: pd.DataFrame, grid: Grid, corrections: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Robustness of every model of `grid`: over all attacks and under each, in each norm.
 
+    What the checks' `corrections` broke counts (see `smallest_by_attack`).
     One row per (norm, model, attack), OVER_ATTACKS before the attacks of the grid. Columns:
 
     - norm, model, kind, attack;
@@ -89,19 +108,22 @@ def summarise_robustness(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     - never_broken_share: never_broken over N.
 
     The last four are means over seeds, each with its sample standard deviation in a column of
-    the same name and `_std`, NaN where one seed has a result or the value is not finite.
+    the same name and `_std`, NaN where one seed has a result or the value is not finite, and with
+    the mean that the attacks alone give in one of the same name and `_uncorrected`.
     Raises UserError as `smallest_by_attack` does.
     """
-    by_attack = smallest_by_attack(rows, grid)
-    sizes = pd.concat([smallest_over_attacks(by_attack, grid), by_attack])
     images = int(rows["image"].nunique())
-    found = dict(iter(sizes.groupby([*_SEED, "attack"], sort=False)))
+    found, alone = _by_key(rows, grid, corrections), _by_key(rows, grid, None)
     lines: list[dict[str, Any]] = []
     for norm in NORMS:
         for model in grid["models"]:
             for attack in [OVER_ATTACKS, *(entry["name"] for entry in grid["attacks"])]:
                 keys = [(model["name"], seed, attack) for seed in model["seeds"]]
-                seeds = [found[key][norm].to_numpy(float) for key in keys if key in found]
+                seeds, own = (
+                    [sizes[key][norm].to_numpy(float) for key in keys if key in sizes]
+                    for sizes in (found, alone)
+                )
+                uncorrected = _summed_up(own)
                 lines.append(
                     {
                         "norm": norm,
@@ -112,9 +134,19 @@ def summarise_robustness(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
                         "seeds": len(seeds),
                         "missing": len(keys) - len(seeds),
                         **_summed_up(seeds),
+                        **{f"{name}_uncorrected": uncorrected[name] for name in STATISTICS},
                     }
                 )
     return pd.DataFrame(lines)
+
+
+def _by_key(
+    rows: pd.DataFrame, grid: Grid, corrections: pd.DataFrame | None
+) -> dict[Hashable, pd.DataFrame]:
+    """The sizes of each (model, seed, attack), OVER_ATTACKS among the attacks."""
+    by_attack = smallest_by_attack(rows, grid, corrections)
+    sizes = pd.concat([smallest_over_attacks(by_attack, grid), by_attack])
+    return dict(iter(sizes.groupby(_ATTACK, sort=False)))
 
 
 def survival(smallest: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -127,25 +159,37 @@ def survival(smallest: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.asarray(1 - below / len(smallest))
 
 
-def survival_curves(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
+def survival_curves(
+    rows: pd.DataFrame, grid: Grid, corrections: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """For each norm and model the share of images still classified correctly, against size.
 
-    The smallest perturbation over all attacks counts. One row per (norm, model, size) with the
-    columns `mean` and `std` over seeds (fractions; std is NaN with one seed), for size 0, each
-    size at which an image of a seed falls, and last the largest found in this norm of any model:
-    between the sizes the curve is level. A model without a complete seed has no rows. Raises
-    UserError as `smallest_by_attack` does.
+    The smallest perturbation over all attacks and the checks' `corrections` counts. One row per
+    (norm, model, size) with the columns `mean` and `std` over seeds (fractions; std is NaN with
+    one seed) and `uncorrected`, the mean that the attacks alone give, for size 0, each size at
+    which an image of a seed falls, and last the largest found in this norm of any model: between
+    the sizes the curve is level. A model without a complete seed has no rows. Raises UserError as
+    `smallest_by_attack` does.
     """
-    smallest = smallest_over_attacks(smallest_by_attack(rows, grid), grid)
+    smallest, alone = (
+        smallest_over_attacks(smallest_by_attack(rows, grid, besides), grid)
+        for besides in (corrections, None)
+    )
     curves = []
     for norm in NORMS:
-        largest = smallest[norm].where(np.isfinite(smallest[norm])).max()
+        largest = max(
+            sizes[norm].where(np.isfinite(sizes[norm])).max() for sizes in (smallest, alone)
+        )
         for model, group in smallest.groupby("model", sort=False):
-            seeds = [found.to_numpy(float) for _, found in group.groupby("seed")[norm]]
-            places = np.unique([0.0, *(s for s in group[norm] if isfinite(s))])
+            own = alone[alone["model"] == model]
+            sizes = {size for size in (*group[norm], *own[norm]) if isfinite(size)}
+            places = np.array(sorted({0.0, *sizes}))
             if places[-1] < largest:
                 places = np.append(places, largest)
-            shares = np.array([survival(seed, places) for seed in seeds])  # (seeds, places)
+            shares, uncorrected = (
+                np.array([survival(s.to_numpy(float), places) for _, s in of.groupby("seed")[norm]])
+                for of in (group, own)
+            )  # (seeds, places)
             curves.append(
                 pd.DataFrame(
                     {
@@ -153,11 +197,12 @@ def survival_curves(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
                         "model": model,
                         "size": places,
                         "mean": shares.mean(axis=0),
-                        "std": shares.std(axis=0, ddof=1) if len(seeds) > 1 else nan,
+                        "std": shares.std(axis=0, ddof=1) if len(shares) > 1 else nan,
+                        "uncorrected": uncorrected.mean(axis=0),
                     }
                 )
             )
-    columns = ["norm", "model", "size", "mean", "std"]
+    columns = ["norm", "model", "size", "mean", "std", "uncorrected"]
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=columns)
 
 

@@ -1,25 +1,28 @@
 """The table of robustness: a part a norm, a row a model, a column an attack."""
 
 from collections.abc import Hashable, Sequence
-from math import floor, isfinite, isnan, log10
+from math import floor, isfinite, isnan, log10, nan
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
-from biorobust.analysis.robustness import OVER_ATTACKS, summarise_robustness
-from biorobust.analysis.summary import NORMS, Grid, budgets, read_results
+from biorobust.analysis.robustness import OVER_ATTACKS, STATISTICS, summarise_robustness
+from biorobust.analysis.summary import NORMS, Grid, budgets, read_corrections, read_results
 from biorobust.analysis.typesetting import NORM_NAMES, as_latex, as_markdown, as_text
 from biorobust.files import write_text
 from biorobust.jobs import Inputs, Job, Result, files_written
 
-_STATISTICS = ["median", "mean", "mean of broken", "never broken"]
+_LABELS = dict(zip(STATISTICS, ("median", "mean", "mean of broken", "never broken"), strict=True))
 # More would not fit on a page, or on a terminal of a hundred columns.
 _ATTACKS_A_PART = 3
 _CSV_COLUMNS = ["norm", "model", "attack", "images", "seeds", "never_broken", "total"]
 _CSV_COLUMNS += ["median", "median_std", "mean", "mean_std", "mean_broken", "mean_broken_std"]
 _CSV_COLUMNS += ["never_broken_share", "never_broken_share_std", "missing"]
+_CSV_COLUMNS += [f"{name}_uncorrected" for name in STATISTICS]
+
+Line = dict[Hashable, Any]
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -32,11 +35,11 @@ def write_robustness(directory: Path, output: Path) -> list[Path]:
     """Write `<output>/robustness.csv`, `.md`, `.tex` and `.txt`.
 
     `directory` is the experiment's results folder (see `read_results`). The same results give
-    the same bytes. Returns the paths written. Raises UserError as `read_results` and
-    `summarise_robustness` do.
+    the same bytes. Returns the paths written. Raises UserError as `read_results`,
+    `read_corrections` and `summarise_robustness` do.
     """
     results, findings = read_results(directory), read_findings(directory)
-    summary = summarise_robustness(results.rows, results.grid)
+    summary = summarise_robustness(results.rows, results.grid, read_corrections(directory))
     paths = []
     for ending, text in render(summary, results.grid, findings).items():
         paths.append(output / f"robustness.{ending}")
@@ -50,13 +53,15 @@ def render(summary: pd.DataFrame, grid: Grid, findings: Sequence[Finding] = ()) 
     `summary` is what `summarise_robustness` returns for `grid`. The CSV is for machines: one row
     per (norm, model, attack) in full precision, `never_broken` and `total` (sum of the sizes)
     with the seeds' values separated by blanks, `inf` where an image was never broken, `missing`
-    the number of planned seeds without a result. The others are for readers: for each norm
-    tables of at most three columns, sizes to three digits, models marked on which a check among
-    `findings` warns or fails, and a caption that says what they mean.
-    The LaTeX needs the package booktabs.
+    the number of planned seeds without a result, `..._uncorrected` what the attacks alone give.
+    The others are for readers: for each norm tables of at most three columns, sizes to three
+    digits, cells marked where a check among `findings` warns or fails on the model, the attack on
+    it or any of those that the smallest is over, and a caption that says what they mean. The
+    LaTeX needs the package booktabs.
     """
-    caption = [*describe(summary, grid), *footnotes(findings)]
     attacks = [attack["name"] for attack in grid["attacks"]]
+    numbers = [(model["name"], attack) for model in grid["models"] for attack in attacks]
+    caption = [*describe(summary, grid), *footnotes(findings, numbers)]
     # Over a single attack, the smallest is that attack's.
     columns = [OVER_ATTACKS, *attacks] if len(attacks) > 1 else attacks
     parts = []
@@ -67,9 +72,11 @@ def render(summary: pd.DataFrame, grid: Grid, findings: Sequence[Finding] = ()) 
             body = {}
             for model, group in models:
                 by_attack = {line["attack"]: line for line in group.to_dict("records")}
-                body[marked(str(model), findings)] = [
-                    _STATISTICS,
-                    *(_cell(by_attack[name]) for name in chosen),
+                lines = [by_attack[name] for name in chosen]
+                corrected = [n for n in STATISTICS if any(_corrected(line, n) for line in lines)]
+                body[str(model)] = [
+                    [*_LABELS.values(), *(f"alone: {_LABELS[name]}" for name in corrected)],
+                    *(_marked(_cell(line, corrected), line, attacks, findings) for line in lines),
                 ]
             label = f"robustness-{norm}" + (f"-from-{start + 1}" if start else "")
             parts.append((label, [f"{NORM_NAMES[norm]} norm", "", *chosen], body))
@@ -107,6 +114,11 @@ def describe(summary: pd.DataFrame, grid: Grid) -> list[str]:
         sentences.append("Mean ± sample standard deviation over the seeds.")
     else:
         sentences.append("One seed a model, hence no standard deviation.")
+    if any(_corrected(line, name) for line in summary.to_dict("records") for name in STATISTICS):
+        sentences.append(
+            "What checks broke inside an attack's ball counts as found by it; where that changes "
+            "a number, that of the attack alone stands below."
+        )
     sentences += _warnings(grid)
     gaps = int(summary.loc[summary["attack"] == OVER_ATTACKS, "missing"].sum()) // len(NORMS)
     if gaps:
@@ -133,20 +145,37 @@ def _warnings(grid: Grid) -> list[str]:
     return [f"{warning}."]
 
 
-def _cell(line: dict[Hashable, Any]) -> list[str]:
-    """A line a statistic, and how many seeds where some are missing."""
+def _corrected(line: Line, statistic: str) -> bool:
+    """Whether a statistic is another one without what checks broke."""
+    honest, alone = line[statistic], line[f"{statistic}_uncorrected"]
+    return bool(honest != alone and not (isnan(honest) and isnan(alone)))
+
+
+def _cell(line: Line, corrected: Sequence[str]) -> list[str]:
+    """A line a statistic, those that were corrected again, and the seeds where some are missing."""
     if not line["seeds"]:
         return ["missing"]
-    cell = [_size(line[name], line[f"{name}_std"]) for name in ("median", "mean", "mean_broken")]
-    share, deviation = (f"{100 * line[f'never_broken_share{key}']:.1f}" for key in ("", "_std"))
-    cell.append(f"{share}%" if deviation == "nan" else f"{share} ± {deviation}%")
+    cell = [_shown(name, line[name], line[f"{name}_std"]) for name in STATISTICS]
+    cell += [_shown(name, line[f"{name}_uncorrected"], nan) for name in corrected]
     if line["missing"]:
         cell.append(f"{line['seeds']} of {line['seeds'] + line['missing']} seeds")
     return cell
 
 
-def _size(mean: float, deviation: float) -> str:
-    """To three digits of the mean, the deviation to the same decimal place."""
+def _marked(
+    cell: list[str], line: Line, attacks: list[str], findings: Sequence[Finding]
+) -> list[str]:
+    if not line["seeds"]:
+        return cell
+    over = attacks if line["attack"] == OVER_ATTACKS else [line["attack"]]
+    return [marked(cell[0], findings, [(line["model"], name) for name in over]), *cell[1:]]
+
+
+def _shown(statistic: str, mean: float, deviation: float) -> str:
+    """A size to three digits of the mean, the deviation to the same place; a share in per cent."""
+    if statistic == "never_broken_share":
+        share = f"{100 * mean:.1f}"
+        return f"{share}%" if isnan(deviation) else f"{share} ± {100 * deviation:.1f}%"
     if isnan(mean):
         return "none"
     if not isfinite(mean):

@@ -19,7 +19,9 @@ NORMS = ("linf", "l2", "rms")
 
 _JOB = ["model", "seed", "attack", "epsilon_text"]
 _COLUMNS = [*_JOB, "image", "label", "clean_prediction", "broken"]
-_REQUIRED = [*_COLUMNS, "adversarial_prediction", "success", *NORMS]
+_VERDICT = ["adversarial_prediction", "success", *NORMS]
+_REQUIRED = [*_COLUMNS, *_VERDICT, "attack_kind", "steps"]
+_CORRECTED = [*_JOB, "corrects", "image", "label", "clean_prediction", *_VERDICT]
 
 
 class Epsilon(TypedDict):
@@ -84,16 +86,7 @@ def read_results(directory: Path) -> Results:
     """
     path = directory / "results.parquet"
     record = read_json(directory / "results.json")
-    try:
-        rows = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run the collect stage first") from None
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is damaged: {reason}; delete it and run again") from error
-    absent = [column for column in _REQUIRED if column not in rows.columns]
-    if absent:
-        raise UserError(f"{path} has no column {', '.join(absent)}; delete it and run again")
+    rows = _read_table(path, _REQUIRED)
     try:
         grid: Grid = record["grid"]
         missing = [
@@ -112,6 +105,30 @@ def read_results(directory: Path) -> Results:
             "delete both and run again"
         )
     return Results(rows, grid, missing, experiment)
+
+
+def read_corrections(directory: Path) -> pd.DataFrame:
+    """Read `corrections.parquet`, the checks' honest rows, from an experiment's results folder.
+
+    They are like the attacks' rows; `corrects` names the attack whose own rows were too kind, in
+    whose ball of `epsilon_text` each success lies. Often there are none. Raises UserError where
+    the file is absent or damaged.
+    """
+    return _read_table(directory / "corrections.parquet", _CORRECTED)
+
+
+def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        rows = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run the collect stage first") from None
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is damaged: {reason}; delete it and run again") from error
+    absent = [column for column in columns if column not in rows.columns]
+    if absent:
+        raise UserError(f"{path} has no column {', '.join(absent)}; delete it and run again")
+    return rows
 
 
 def summarise(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from biorobust.analysis.figure_style import (
     write_figure,
 )
 from biorobust.analysis.robustness import survival_curves
-from biorobust.analysis.summary import NORMS, Grid, budgets, read_results
+from biorobust.analysis.summary import NORMS, Grid, budgets, read_corrections, read_results
 from biorobust.jobs import Inputs, Job, Result, files_written
 from biorobust.planning import AttackJob
 
@@ -33,11 +33,11 @@ def draw_survival(directory: Path, output: Path) -> list[Path]:
     """Write `<output>/survival.png` (200 dots per inch) and `<output>/survival.pdf`.
 
     `directory` is the experiment's results folder (see `read_results`). The same results give
-    the same bytes. Returns the paths written. Raises UserError as `read_results` and
-    `survival_curves` do.
+    the same bytes. Returns the paths written. Raises UserError as `read_results`,
+    `read_corrections` and `survival_curves` do.
     """
     results = read_results(directory)
-    curves = survival_curves(results.rows, results.grid)
+    curves = survival_curves(results.rows, results.grid, read_corrections(directory))
     return write_figure(
         lambda: survival_figure(curves, results.grid, results.missing), output, "survival"
     )
@@ -48,9 +48,10 @@ def survival_figure(curves: pd.DataFrame, grid: Grid, missing: list[AttackJob]) 
 
     `curves` is what `survival_curves` returns for `grid`, `missing` the jobs without a result.
     A curve starts at the clean accuracy and falls where an image is broken by the smallest
-    perturbation of any attack, so that the area under it is the mean smallest perturbation. Where
-    it is level at its right end, the rest was never broken. The band is ± one sample standard
-    deviation over seeds, absent where there is one. The axis is linear, as areas are to be seen.
+    perturbation of any attack or check, so that the area under it is the mean smallest
+    perturbation. Where it is level at its right end, the rest was never broken. The band is ± one
+    sample standard deviation over seeds, absent where there is one. A dotted staircase is what the
+    attacks alone leave, where checks broke more. The axis is linear, as areas are to be seen.
     """
     figure, panels = make_panels(len(NORMS))
     handles: list[Line2D] = []
@@ -83,6 +84,15 @@ def _draw_model(axes: Axes, curve: pd.DataFrame, order: int) -> Line2D:
             alpha=0.18,
             linewidth=0,
         )
+    if _corrected(curve):
+        axes.plot(
+            size,
+            100 * curve["uncorrected"].to_numpy(float),
+            drawstyle="steps-post",
+            color=colour,
+            linestyle=":",
+            linewidth=1.2,
+        )
     (line,) = axes.plot(
         size,
         100 * mean,
@@ -97,12 +107,19 @@ def _draw_model(axes: Axes, curve: pd.DataFrame, order: int) -> Line2D:
     return line
 
 
+def _corrected(curves: pd.DataFrame) -> bool:
+    """Whether checks broke what the attacks alone did not, or with less."""
+    return bool((curves["uncorrected"] > curves["mean"]).any())
+
+
 def _explain(curves: pd.DataFrame, grid: Grid, missing: list[AttackJob]) -> str:
     most = max(len(model["seeds"]) for model in grid["models"])
     seeds = f"mean over {most} seeds" if most > 1 else "one seed"
     text = f"line: {seeds}; smallest perturbation over all attacks; area: its mean over images"
     if curves["std"].notna().any():
         text += "\nband: ± standard deviation over seeds"
+    if _corrected(curves):
+        text += "\ndotted: the attacks alone, without what checks broke"
     if all(map(budgets, grid["attacks"])):
         text += "\nonly attacks with fixed $\\epsilon$: sizes are coarse upper bounds"
     if missing:

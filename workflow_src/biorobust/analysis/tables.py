@@ -62,8 +62,8 @@ def render(
     alone, where checks broke more. The others are for readers: percentages with one decimal,
     mean ± sample standard deviation over seeds with the 95 % interval over images and seeds, or,
     where no model has two seeds, Wilson's over images; the best marked; and a caption that says
-    what each of them covers. `findings` are those of the checks; a model on which one warns or
-    fails is marked.
+    what each of them covers. `findings` are those of the checks; a model is marked on which, or on
+    this attack on which, one warns or fails.
     The LaTeX needs the package booktabs. Raises KeyError where the grid has no such attack.
     """
     chosen = {entry["name"]: entry for entry in grid["attacks"]}[attack]
@@ -73,10 +73,13 @@ def render(
     epsilons = list(dict.fromkeys(lines["epsilon_text"]))
     header = ["Model", *(text if text == CLEAN else f"ε = {text}" for text in epsilons)]
     body = {
-        marked(str(model), findings): [_cell(line) for line in group.to_dict("records")]
+        marked(str(model), findings, [(str(model), attack)]): [
+            _cell(line) for line in group.to_dict("records")
+        ]
         for model, group in lines.groupby("model", sort=False)
     }
-    caption = [*describe(lines, grid, chosen), *footnotes(findings)]
+    numbers = [(model["name"], attack) for model in grid["models"]]
+    caption = [*describe(lines, grid, chosen), *footnotes(findings, numbers)]
     return {
         "csv": _csv(lines),
         "md": as_markdown(header, body, caption),

@@ -22,7 +22,7 @@ from biorobust.jobs import Inputs, Job, Result, files_written
 _COSTS = ["model", "parameters", "training_only", "trained", "timed", "seconds", "seconds_std"]
 _COSTS += ["memory_bytes", "gpu_memory_bytes", "resumed"]
 _ACCURACIES = ["attack", "norm", "epsilon_text", "epsilon", "images", "seeds", "mean", "std"]
-_ACCURACIES += ["low", "high", "missing"]
+_ACCURACIES += ["low", "high", "missing", "uncorrected"]
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -56,13 +56,16 @@ def render(
     `summary` is what `summarise` returns for `grid`, `costs` what `read_costs` does. The CSV is
     for machines: one row per (model, attack, epsilon), the model's costs repeated in each. The
     others are for readers: a part an attack, accuracies as mean ± sample standard deviation over
-    seeds, models marked on which a check among `findings` warns or fails. Without an attack that
-    has epsilons, one part holds the costs alone. The LaTeX needs the package booktabs.
+    seeds with the attack's own where checks broke more, models marked on which, or on the attack
+    on which, a check among `findings` warns or fails. Without an attack that has epsilons, one
+    part holds the costs alone. The LaTeX needs the package booktabs.
     """
     by_model = summarise_costs(costs)
-    caption = [*describe(costs, grid), *footnotes(findings)]
+    attacks = [entry["name"] for entry in grid["attacks"] if budgets(entry)] or [""]
+    numbers = [(model["name"], attack) for attack in attacks for model in grid["models"]]
+    caption = [*describe(costs, grid), *footnotes(findings, numbers)]
     parts: list[tuple[str, list[str], Body]] = []
-    for attack in [entry["name"] for entry in grid["attacks"] if budgets(entry)] or [""]:
+    for attack in attacks:
         lines = summary[summary["attack"] == attack] if attack else summary
         texts = list(dict.fromkeys(lines["epsilon_text"])) if attack else []
         header = [attack or "Model", "parameters", "training", "memory"]
@@ -73,7 +76,8 @@ def render(
             if attack:
                 mine = lines[lines["model"] == cost["model"]]
                 cells += [_accuracy(line) for line in mine.to_dict("records")]
-            body[marked(str(cost["model"]), findings)] = cells
+            model = str(cost["model"])
+            body[marked(model, findings, [(model, attack)])] = cells
         parts.append((f"trade-off-{attack}" if attack else "trade-off", header, body))
     captioned = list(zip(parts, [*[[]] * (len(parts) - 1), caption], strict=True))
     return {
@@ -136,7 +140,10 @@ def _accuracy(line: dict[Any, Any]) -> list[str]:
     if not line["seeds"]:
         return ["missing"]
     mean = f"{100 * line['mean']:.1f}"
-    return [mean if isnan(line["std"]) else f"{mean} ± {100 * line['std']:.1f}"]
+    cell = [mean if isnan(line["std"]) else f"{mean} ± {100 * line['std']:.1f}"]
+    if line["uncorrected"] != line["mean"]:
+        cell.append(f"attack alone {100 * line['uncorrected']:.1f}")
+    return cell
 
 
 def _csv(by_model: pd.DataFrame, summary: pd.DataFrame) -> str:

@@ -37,7 +37,7 @@ def per_image(rows: pd.DataFrame) -> Verdicts:
     """The verdicts of collected rows, on which the jobs must agree (see `check_agreement`).
 
     An image is kept if it is classified correctly clean and broken neither at this epsilon nor
-    at a smaller one of the same attack (column `broken`).
+    at a smaller one of the same attack (column `broken`, which counts what checks broke too).
     """
     right = rows["clean_prediction"] == rows["label"]
     kept = right & ~rows["broken"].astype(bool)

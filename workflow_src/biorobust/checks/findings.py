@@ -14,8 +14,10 @@ class Finding:
 
     `figure` is what was measured, and `threshold` says in words when it warns and fails. "skipped"
     means that the check does not apply, and `sentence` says why. `images` are the ids of the
-    images concerned. A pass is one image through the model, forward or backward. `unexamined` are
-    the names of attacks that the check cannot judge, whatever its verdict.
+    images concerned. `attack` is the name of the attack that was judged, "" where the model was as
+    a whole; `unexamined` are the names of attacks that the check cannot judge, whatever its
+    verdict. A pass is one image through the model, forward or backward; those of honest rows, made
+    because of this finding, are counted apart.
     """
 
     check: str
@@ -26,6 +28,9 @@ class Finding:
     sentence: str
     forward_passes: int = 0
     backward_passes: int = 0
+    attack: str = ""
+    honest_forward_passes: int = 0
+    honest_backward_passes: int = 0
     unexamined: tuple[str, ...] = ()
 
     def says_nothing_of(self, attacks: Sequence[str], kinds: Sequence[str]) -> "Finding":

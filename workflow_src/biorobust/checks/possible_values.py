@@ -48,7 +48,7 @@ def _faults(
     recorded: Recorded, attack: AttackEntry, rows: AttackRows
 ) -> Iterator[tuple[str, Booleans]]:
     """Each thing that cannot be, with the rows that claim it."""
-    first = recorded.rows[recorded.attacks[0].name, recorded.attacks[0].epsilons[0][0]]
+    first = next(iter(recorded.rows.values()))
     other_clean = np.not_equal(rows.clean_prediction, first.clean_prediction)
     sizes = np.stack([rows.linf, rows.l2, rows.rms])
     sound = np.all(np.isfinite(sizes) & (sizes >= 0), axis=0)

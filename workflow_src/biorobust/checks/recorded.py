@@ -4,7 +4,7 @@ Rows are in the order of the test set. Neither torch nor a model is needed for t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,8 @@ class Recorded:
     """All rows of one model and seed. `rows` are by attack name and epsilon text.
 
     `ids` and `labels` [n] are those of the test set; `pixels` is 3 * N * N. `training_accuracy`
-    is that of the last epoch, a fraction; None where the weights were trained elsewhere.
+    is that of the last epoch, a fraction; None where the weights were trained elsewhere. `attacks`
+    are to be judged; `rivals` are further ones, whose rows only bear witness.
     """
 
     ids: list[str]
@@ -69,6 +70,13 @@ class Recorded:
     attacks: tuple[AttackEntry, ...]
     rows: Mapping[tuple[str, str], AttackRows]
     training_accuracy: float | None
+    rivals: tuple[AttackEntry, ...] = ()
+
+    def only(self, attack: str) -> "Recorded":
+        """The same with one attack to be judged, of this name, and the others for rivals."""
+        judged = tuple(entry for entry in self.attacks if entry.name == attack)
+        others = tuple(entry for entry in self.attacks if entry.name != attack)
+        return replace(self, attacks=judged, rivals=others)
 
     def named(self, chosen: Booleans) -> tuple[str, ...]:
         """The ids of the chosen images, `chosen` [n]."""

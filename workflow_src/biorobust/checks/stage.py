@@ -7,7 +7,7 @@ attack's own are too kind (a header alone where none are); `<group>.json`, the r
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from biorobust.checks.by_attack import findings_of
 from biorobust.checks.corrections import Correction, csv_text
 from biorobust.checks.findings import Finding
 from biorobust.checks.kinds import CHECKS
@@ -43,15 +44,12 @@ def run(job: Job, inputs: Inputs) -> Result:
     findings: list[Finding] = []
     corrections: list[tuple[str, Correction]] = []
     for entry in config["checks"]:
-        name, thresholds = entry["name"], entry["thresholds"]
-        check = import_module(CHECKS[name].module)
-        # Two groups may hold one check, at different sizes and under different names.
-        finding: Finding = replace(check.check(given, thresholds), check=name)
-        findings.append(finding)
-        job.say(f"{name}: {finding.verdict}. {finding.sentence}")
-        if finding.verdict in ("warn", "fail") and hasattr(check, "honest"):
-            made: Iterable[Correction] = check.honest(given, thresholds)
-            corrections += [(name, correction) for correction in made]
+        found, made = _checked(entry["name"], entry["thresholds"], given)
+        findings += found
+        corrections += [(entry["name"], correction) for correction in made]
+        for finding in found:
+            judged = f"{finding.check} of {finding.attack}" if finding.attack else finding.check
+            job.say(f"{judged}: {finding.verdict}. {finding.sentence}")
     stem = job.record.stem
     told = job.record.with_name(f"{stem}.findings.json")
     honest = job.record.with_name(f"{stem}.corrections.csv")
@@ -59,9 +57,35 @@ def run(job: Job, inputs: Inputs) -> Result:
         told.name: write_json(told, [finding.to_json() for finding in findings]),
         honest.name: write_text(honest, csv_text(recorded.ids, corrections)),
     }
-    # Those of honest rows are among them, which no finding counts.
+    # Of checks and honest rows together; the findings tell them apart.
     passes = {} if given is recorded else asdict(given.model.passes)
     return Result({"check": sums}, {"check": {"passes": passes}})
+
+
+def _checked(
+    name: str, thresholds: Mapping[str, float], given: Any
+) -> tuple[list[Finding], list[Correction]]:
+    """What a check finds of all that was recorded, or of a `Subject`, and its honest rows."""
+    honest = getattr(import_module(CHECKS[name].module), "honest", None)
+    findings, corrections = [], []
+    for finding, examined in findings_of(name, given, thresholds):
+        before = _passes(given)
+        if finding.verdict in ("warn", "fail") and honest:
+            corrections += list(honest(examined, thresholds))
+        forward, backward = (
+            after - earlier for after, earlier in zip(_passes(given), before, strict=True)
+        )
+        findings.append(
+            replace(finding, honest_forward_passes=forward, honest_backward_passes=backward)
+        )
+    return findings, corrections
+
+
+def _passes(given: Any) -> tuple[int, int]:
+    """How many images have gone through the model, forward and backward; rows have none."""
+    if isinstance(given, Recorded):
+        return 0, 0
+    return given.model.passes.forward, given.model.passes.backward
 
 
 def _recorded(job: Job, shards: Shards) -> Recorded:

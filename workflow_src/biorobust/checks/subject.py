@@ -89,6 +89,10 @@ class Subject:
         """Which test images the model classified correctly when it was attacked: [n]."""
         return next(iter(self.recorded.rows.values())).attacked
 
+    def only(self, attack: str) -> "Subject":
+        """The same with one attack to be judged, of this name."""
+        return replace(self, recorded=self.recorded.only(attack))
+
     def chosen(self, count: float, among: Booleans | None = None) -> Tensor:
         """The numbers of up to `count` test images, ascending; all, or `among` marks which [n].
 

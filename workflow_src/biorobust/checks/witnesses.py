@@ -69,7 +69,8 @@ def misses(recorded: Recorded, rival: Rival) -> list[Miss]:
     """
     found = []
     for attack, epsilon, size in _balls(recorded):
-        others = [other for other in recorded.attacks if rival(attack, other)]
+        every = (*recorded.attacks, *recorded.rivals)
+        others = [other for other in every if rival(attack, other)]
         if not others:
             continue
         rows = recorded.rows[attack.name, epsilon]
