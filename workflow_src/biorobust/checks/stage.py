@@ -2,12 +2,13 @@
 
 In: the test shards, the training's record and every attack's rows. Out:
 `<group>.findings.json`, what each check found; `<group>.corrections.csv`, honest rows where an
-attack's own are too kind (a header alone where none are); `<group>.json`, the record.
+attack's own are too kind (a header alone where none are); `<group>.json`, the record. A job that
+is killed goes on after its last finished check.
 """
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from importlib import import_module
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from biorobust.checks.corrections import Correction, csv_text
+from biorobust.checks.corrections import HEADER, Correction, csv_lines
 from biorobust.checks.findings import Finding
+from biorobust.checks.finished import FinishedCheck, FinishedChecks
 from biorobust.checks.kinds import CHECKS
 from biorobust.checks.recorded import AttackEntry, AttackRows, Recorded
 from biorobust.data.shards import Shards, open_shards
@@ -40,28 +42,55 @@ def run(job: Job, inputs: Inputs) -> Result:
         from biorobust.checks.examination import subject_of
 
         given = subject_of(job, shards, recorded)
-    findings: list[Finding] = []
-    corrections: list[tuple[str, Correction]] = []
+    finished = FinishedChecks(_kept_path(job), job.origin)
+    done = finished.read(job.say)
     for entry in config["checks"]:
-        name, thresholds = entry["name"], entry["thresholds"]
-        check = import_module(CHECKS[name].module)
-        # Two groups may hold one check, at different sizes and under different names.
-        finding: Finding = replace(check.check(given, thresholds), check=name)
-        findings.append(finding)
-        job.say(f"{name}: {finding.verdict}. {finding.sentence}")
-        if finding.verdict in ("warn", "fail") and hasattr(check, "honest"):
-            made: Iterable[Correction] = check.honest(given, thresholds)
-            corrections += [(name, correction) for correction in made]
+        name = entry["name"]
+        if name in done:
+            job.say(f"{name} is done already: {done[name].finding['verdict']}")
+            continue
+        done[name] = _checked(name, entry["thresholds"], given)
+        finished.add(done[name])
+        finding = done[name].finding
+        job.say(f"{name}: {finding['verdict']}. {finding['sentence']}")
+    checks = [done[entry["name"]] for entry in config["checks"]]
     stem = job.record.stem
     told = job.record.with_name(f"{stem}.findings.json")
     honest = job.record.with_name(f"{stem}.corrections.csv")
     sums = {
-        told.name: write_json(told, [finding.to_json() for finding in findings]),
-        honest.name: write_text(honest, csv_text(recorded.ids, corrections)),
+        told.name: write_json(told, [check.finding for check in checks]),
+        honest.name: write_text(honest, HEADER + "".join(check.corrections for check in checks)),
     }
-    # Those of honest rows are among them, which no finding counts.
-    passes = {} if given is recorded else asdict(given.model.passes)
+    passes = {way: sum(check.passes[way] for check in checks) for way in checks[0].passes}
     return Result({"check": sums}, {"check": {"passes": passes}})
+
+
+def tidy(job: Job) -> None:
+    """Remove what only an unfinished job needs."""
+    _kept_path(job).unlink(missing_ok=True)
+
+
+def _kept_path(job: Job) -> Path:
+    return job.record.with_name(f".{job.record.stem}.kept")
+
+
+def _checked(name: str, thresholds: Mapping[str, float], given: Any) -> FinishedCheck:
+    """Carry out a check on what is given: all that was recorded, or a `Subject`."""
+    check = import_module(CHECKS[name].module)
+    before = _passes(given)
+    # Two groups may hold one check, at different sizes and under different names.
+    finding: Finding = replace(check.check(given, thresholds), check=name)
+    made: Iterable[Correction] = []
+    if finding.verdict in ("warn", "fail") and hasattr(check, "honest"):
+        made = check.honest(given, thresholds)
+    recorded = given if isinstance(given, Recorded) else given.recorded
+    corrections = csv_lines(recorded.ids, name, made)
+    passes = {way: count - before[way] for way, count in _passes(given).items()}
+    return FinishedCheck(finding.to_json(), corrections, passes)
+
+
+def _passes(given: Any) -> dict[str, int]:
+    return {} if isinstance(given, Recorded) else asdict(given.model.passes)
 
 
 def _recorded(job: Job, shards: Shards) -> Recorded:

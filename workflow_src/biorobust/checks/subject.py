@@ -129,6 +129,8 @@ def examining(name: str) -> Callable[[Check], Check]:
         def examined(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
             passes = subject.model.passes
             before = replace(passes)
+            # A model that draws random numbers draws the same, whichever checks came before.
+            torch.manual_seed(subject.seed)
             try:
                 finding = check(subject, thresholds)
             except UnfitForAttack as error:
