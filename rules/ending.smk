@@ -3,6 +3,7 @@ import shutil
 import subprocess
 
 from biorobust.analysis.finding_marks import objections
+from biorobust.analysis.unused_gpus import unused_gpus
 from biorobust.config.strangers import is_planned
 
 
@@ -32,6 +33,8 @@ def show_tables():
             print(
                 f"Warning: {len(facts['skipped'])} damaged {facts['split']} images left out"
             )
+    for warning in unused_gpus(folder):
+        print(f"Warning: {warning}")
     record = folder / "results.json"
     if record.is_file():
         facts = json.loads(record.read_text())

@@ -97,10 +97,6 @@ def test_where_the_gradient_is_no_guide_honest_rows_need_none(
     assert after.survived.sum() < before.survived.sum() - 2
     assert not (before.success & ~after.success).any()
     assert (after.linf <= 0.1 * (1 + 1e-5)).all()
-    # The next check that asks for the same rows does not pay for them again.
-    passes = faulty.model.passes.forward
-    assert black_box.honest(faulty, thresholds) == [correction]
-    assert faulty.model.passes.forward == passes
 
 
 @pytest.mark.parametrize(

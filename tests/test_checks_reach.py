@@ -36,7 +36,7 @@ def test_without_an_attack_that_it_knows_a_check_says_that_it_examined_nothing(
     names = tuple(entry.name for entry in weak.recorded.attacks)
     found = carried_out(check, weak)
     assert found.verdict == "skipped"
-    assert found.sentence.startswith("No attack of the experiment was examined.")
+    assert found.sentence.startswith("Nothing was examined.")
     assert found.sentence.endswith(f": it says nothing of {', '.join(names)}.")
     assert found.unexamined == names and found.to_json()["unexamined"] == list(names)
     assert found.forward_passes == 0

@@ -21,7 +21,12 @@ def test_kills_in_every_stage_cost_nothing(
     finished_project: Path, tmp_path: Path, runs: Runs
 ) -> None:
     project = copy_project(tmp_path / "project")
-    at_work = {"shard": ".manifest.lock", "train": "last.ckpt", "attack": ".eps-*.kept"}
+    at_work = {
+        "shard": ".manifest.lock",
+        "train": "last.ckpt",
+        "attack": ".eps-*.kept",
+        "check": "checks/.*.kept",
+    }
     for stage, sign in at_work.items():
         # The job dies, and snakemake with an error.
         run = runs.start(project, *COMMAND)

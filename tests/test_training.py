@@ -20,9 +20,9 @@ from biorobust.data.shards import Shards, open_shards
 from biorobust.files import sha256_of_file
 from biorobust.training.module import learning_rate
 from tiny_jobs import PLAIN, TinyExperiment, make_experiment, start, succeed
+from tiny_training import OUTPUTS
 
 PUBLISHED = [(0.4, 1e-1), (0.6, 1e-2), (0.8, 1e-3), (0.9, 0.5e-3)]
-OUTPUTS = ("weights.safetensors", "history.csv", "diagnostics.npz", "training.json")
 
 
 def outputs(folder: Path) -> dict[str, bytes]:

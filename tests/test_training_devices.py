@@ -1,6 +1,5 @@
 """Two processes that train together do what one does, to the last digits that rounding leaves."""
 
-import json
 import os
 import signal
 import subprocess
@@ -20,30 +19,20 @@ from biorobust.data.batches import EpochBatches
 from biorobust.data.counter_hash import Purpose, uniform_draws
 from biorobust.data.shards import open_shards
 from biorobust.errors import Unfinished, UserError
-from biorobust.files import sha256_of_file
 from biorobust.training import fitting, stage
 from biorobust.training.fitting import device_count
 from biorobust.training.processes import run_in_processes
 from tiny_jobs import TinyExperiment, child_environment, make_experiment, succeed
+from tiny_training import GAZING, epochs_run, output_sums
 
-OUTPUTS = ("weights.safetensors", "history.csv", "diagnostics.npz", "training.json")
 # Batches of 5, 5, 5 and 2 images, each of which two devices share unequally or in single images.
 IMAGES, TRAINING = 17, {"epochs": 2, "batch_size": 5, "learning_rate": 1e-2}
-MODEL = {
-    "name": "plain",
-    "kind": "multi_gaze",
-    "backbone": "resnet20",
-    "localiser_backbone": "resnet20",
-    "width": 2,
-    "localiser_width": 2,
-    "branches": 2,
-    "shared_weights": True,
-    "batch_norm_momentum": 0.3,
-}
 
 
 def experiment_in(folder: Path) -> TinyExperiment:
-    return make_experiment(folder, training=TRAINING, models=[MODEL], train_images=IMAGES)
+    return make_experiment(
+        folder, training=TRAINING, models=[{**GAZING, "shared_weights": True}], train_images=IMAGES
+    )
 
 
 def test_the_gradient_is_that_of_one_device() -> None:
@@ -165,12 +154,9 @@ def test_killed_in_mid_epoch_two_devices_go_on_to_the_same_bytes(
     assert job.returncode == -signal.SIGKILL, job.stdout
     assert "ranks 0 " in job.stdout
     train_together(experiment)
-    assert {name: sha256_of_file(experiment.seed_folder / name) for name in OUTPUTS} == {
-        name: sha256_of_file(together.seed_folder / name) for name in OUTPUTS
-    }
+    assert output_sums(experiment) == output_sums(together)
     # The sixth step is the second of the second epoch's four.
-    report = json.loads((experiment.seed_folder / "training.run.json").read_text())
-    assert report["epochs_run"] == 2 / 4
+    assert epochs_run(experiment) == 2 / 4
     assert list(experiment.seed_folder.glob(".*")) == []
 
 

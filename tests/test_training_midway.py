@@ -1,6 +1,5 @@
 """Training that stops in mid-epoch, by itself or killed, goes on there to the very same bytes."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,43 +12,22 @@ import pytest
 
 from biorobust.__main__ import main
 from biorobust.errors import UNFINISHED_STATUS
-from biorobust.files import sha256_of_file
 from biorobust.training.module import TrainingModule
 from biorobust.training.saving import Saving
 from tiny_jobs import TinyExperiment, child_environment, make_experiment, succeed
+from tiny_training import GAZING, epochs_run, output_sums
 
-OUTPUTS = ("weights.safetensors", "history.csv", "diagnostics.npz", "training.json")
 # Three batches an epoch: two that end within it, one of 3 images that ends it.
 IMAGES, EPOCHS, STEPS = 11, 3, 9
 TRAINING = {"epochs": EPOCHS, "batch_size": 4, "learning_rate": 1e-2}
-# It remembers gazes, and normalisation and Adam have state besides the weights.
-MODEL = {
-    "name": "plain",
-    "kind": "multi_gaze",
-    "backbone": "resnet20",
-    "localiser_backbone": "resnet20",
-    "width": 2,
-    "localiser_width": 2,
-    "branches": 2,
-    "batch_norm_momentum": 0.3,
-}
 # So short that it is near from the start.
 SHORT = {"runtime_minutes": 1e-3}
 
 
 def experiment_in(folder: Path, **training: object) -> TinyExperiment:
     return make_experiment(
-        folder, training=TRAINING | training, models=[MODEL], train_images=IMAGES
+        folder, training=TRAINING | training, models=[GAZING], train_images=IMAGES
     )
-
-
-def sums(experiment: TinyExperiment) -> dict[str, str]:
-    return {name: sha256_of_file(experiment.seed_folder / name) for name in OUTPUTS}
-
-
-def epochs_run(experiment: TinyExperiment) -> float:
-    report = json.loads((experiment.seed_folder / "training.run.json").read_text())
-    return float(report["epochs_run"])
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +50,7 @@ def test_stopped_after_every_single_step_it_ends_with_the_same_bytes(
         assert "time limit of 0.001 minutes is near, which left time for just one step" in line
     # After the last step there is nothing left to stop for.
     succeed(experiment.train(**SHORT))
-    assert sums(experiment) == sums(whole)
+    assert output_sums(experiment) == output_sums(whole)
     assert epochs_run(experiment) == pytest.approx(1 / 3)
     assert list(experiment.seed_folder.glob(".*")) == []
 
@@ -80,7 +58,7 @@ def test_stopped_after_every_single_step_it_ends_with_the_same_bytes(
 def test_a_limit_that_is_far_makes_no_difference(whole: TinyExperiment, tmp_path: Path) -> None:
     experiment = experiment_in(tmp_path)
     succeed(experiment.train(runtime_minutes=60))
-    assert sums(experiment) == sums(whole)
+    assert output_sums(experiment) == output_sums(whole)
     assert epochs_run(experiment) == EPOCHS
 
 
@@ -129,7 +107,7 @@ def test_a_kill_costs_no_more_than_the_interval_or_the_epoch(
     assert job.returncode == -signal.SIGKILL, job.stderr
     succeed(experiment.train())
     assert epochs_run(experiment) == pytest.approx(left)
-    assert sums(experiment) == sums(whole)
+    assert output_sums(experiment) == output_sums(whole)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +148,7 @@ def test_asked_to_end_it_saves_and_can_go_on(
     succeed(experiment.train())
     # What was begun is finished first: it stops after the fifth step, or after the fourth.
     assert epochs_run(experiment) == pytest.approx((STEPS - steps - 1) / 3)
-    assert sums(experiment) == sums(whole)
+    assert output_sums(experiment) == output_sums(whole)
 
 
 def test_what_another_plan_left_is_removed_with_a_line(
@@ -217,4 +195,4 @@ def test_lightning_does_not_see_the_cluster(
     succeed(experiment.train())
     assert handlers == {signal.SIG_DFL}
     assert epochs_run(experiment) == EPOCHS
-    assert sums(experiment) == sums(whole)
+    assert output_sums(experiment) == output_sums(whole)

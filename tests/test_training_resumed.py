@@ -1,6 +1,5 @@
 """Training that is killed goes on where it was, or starts over, to the very same bytes."""
 
-import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,18 +8,13 @@ from pathlib import Path
 import pytest
 
 from biorobust.data.batches import Batch, EpochBatches
-from biorobust.files import sha256_of_file
 from biorobust.training.resuming import ResumeFolder
 from tiny_jobs import TinyExperiment, flip_byte, make_experiment, start, succeed
+from tiny_training import epochs_run, output_sums
 
-OUTPUTS = ("weights.safetensors", "history.csv", "diagnostics.npz", "training.json")
 EPOCHS = 16
 # A dropped resume would lose both Adam's state and the running means of normalisation.
 TRAINING = {"epochs": EPOCHS, "batch_size": 8, "learning_rate": 1e-2}
-
-
-def sums(experiment: TinyExperiment) -> dict[str, str]:
-    return {name: sha256_of_file(experiment.seed_folder / name) for name in OUTPUTS}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +61,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     (checkpoint,) = resume_files(killed)
     succeed(killed.train())
     assert f"goes on from {checkpoint}" in capfd.readouterr().out
-    assert sums(killed) == sums(whole)
+    assert output_sums(killed) == output_sums(whole)
     assert list(killed.seed_folder.glob(".*")) == []
 
 
@@ -86,8 +80,7 @@ def test_a_resumed_run_does_not_repeat_epochs(
     assert epochs == list(range(epochs[0], EPOCHS))
     assert epochs[0] > 0
     # The wall time of the report is that of these epochs alone.
-    report = json.loads((killed.seed_folder / "training.run.json").read_text())
-    assert report["epochs_run"] == EPOCHS - epochs[0]
+    assert epochs_run(killed) == EPOCHS - epochs[0]
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "emptied"])
@@ -102,7 +95,7 @@ def test_a_damaged_checkpoint_is_not_used(
         checkpoint.write_bytes(data[: len(data) // 2] if damage == "cut" else b"")
     succeed(killed.train())
     assert f"{checkpoint} is damaged and not used; training starts over" in capfd.readouterr().out
-    assert sums(killed) == sums(whole)
+    assert output_sums(killed) == output_sums(whole)
     assert resume_files(killed) == []
 
 
@@ -117,7 +110,7 @@ def test_a_checkpoint_of_another_plan_is_not_used(
     assert len(resume_files(same_place)) == 1
     succeed(same_place.train())
     assert "goes on" not in capfd.readouterr().out
-    assert sums(same_place) == sums(other)
+    assert output_sums(same_place) == output_sums(other)
     assert resume_files(same_place) == []
 
 
@@ -132,5 +125,5 @@ def test_a_run_killed_after_its_last_epoch_has_only_to_write(
     (experiment.seed_folder / "weights.safetensors").unlink()
     assert len(resume_files(experiment)) == 1
     succeed(experiment.train())
-    assert sums(experiment) == sums(whole)
+    assert output_sums(experiment) == output_sums(whole)
     assert resume_files(experiment) == []

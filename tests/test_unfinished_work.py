@@ -5,7 +5,8 @@ anew, shards written anew. What was begun with the old ones is not finished with
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from biorobust import environment, jobs
 from biorobust.__main__ import main
 from biorobust.attacks import parts, stage
+from biorobust.checks import stage as checks_stage
+from biorobust.checks.kinds import checks_of
 from biorobust.config.workflow import clear_marks
 from biorobust.errors import UserError
 from biorobust.files import read_json, write_json
@@ -69,78 +72,88 @@ def other_versions(experiment: TinyExperiment, patch: pytest.MonkeyPatch) -> Non
 
 
 Change = Callable[[TinyExperiment, pytest.MonkeyPatch], None]
-CHANGES = [another_model, other_shards, other_versions]
+GoesOn = Callable[[TinyExperiment, Sequence[str]], str]
+CHANGES = [nothing, another_model, other_shards, other_versions]
 
 
 def interrupted(*_: Any, **__: Any) -> None:
     raise UserError("interrupted")
 
 
-@pytest.mark.parametrize("change", [nothing, *CHANGES])
-def test_kept_rows(
-    trained: TinyExperiment,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    change: Change,
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(stage, "_written", interrupted)
+@contextmanager
+def without(owner: object, name: str) -> Iterator[None]:
+    """Whatever calls this is interrupted there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, interrupted)
+        yield
+
+
+@pytest.fixture
+def goes_on(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], change: Change
+) -> GoesOn:
+    """Makes the change, carries out a command on the experiment, and tells what it said."""
+
+    def said(experiment: TinyExperiment, command: Sequence[str]) -> str:
+        change(experiment, monkeypatch)
+        capfd.readouterr()
+        succeed(command)
+        return capfd.readouterr().out
+
+    return said
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_kept_rows(trained: TinyExperiment, goes_on: GoesOn, change: Change) -> None:
+    with without(stage, "_written"):
         assert main(trained.attack("8/255")) == 1
     assert (trained.seed_folder / "attacks/pgd/.eps-8_255.kept").stat().st_size > 0
-    change(trained, monkeypatch)
-    capfd.readouterr()
-    succeed(trained.attack("8/255"))
-    assert (f"40 of 40 {DONE}" in capfd.readouterr().out) == (change is nothing)
+    said = goes_on(trained, trained.attack("8/255"))
+    assert (f"40 of 40 {DONE}" in said) == (change is nothing)
 
 
-@pytest.mark.parametrize("change", [nothing, *CHANGES])
-def test_rows_of_parts(
-    trained: TinyExperiment,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    change: Change,
-) -> None:
+@pytest.mark.parametrize("change", CHANGES)
+def test_rows_of_parts(trained: TinyExperiment, goes_on: GoesOn, change: Change) -> None:
     for part in (0, 1):
         succeed(trained.attack_part("8/255", part, 2))
-    change(trained, monkeypatch)
-    capfd.readouterr()
-    succeed(trained.attack("8/255", attack_shards=2))
-    said = capfd.readouterr().out
+    said = goes_on(trained, trained.attack("8/255", attack_shards=2))
     assert (f"40 of 40 {DONE}" in said) == (change is nothing)
     assert said.count("is not the planned one; its images are attacked here") == (
         0 if change is nothing else 2
     )
 
 
-@pytest.mark.parametrize("change", [nothing, *CHANGES])
+@pytest.mark.parametrize("change", CHANGES)
 def test_rows_of_before_the_number_of_parts_was_changed(
-    trained: TinyExperiment,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    change: Change,
+    trained: TinyExperiment, goes_on: GoesOn, change: Change
 ) -> None:
     succeed(trained.attack("8/255"))
-    change(trained, monkeypatch)
-    capfd.readouterr()
-    succeed(trained.attack("8/255", attack_shards=2))
-    assert (f"40 of 40 {DONE}" in capfd.readouterr().out) == (change is nothing)
+    said = goes_on(trained, trained.attack("8/255", attack_shards=2))
+    assert (f"40 of 40 {DONE}" in said) == (change is nothing)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_kept_checks(trained: TinyExperiment, goes_on: GoesOn, change: Change) -> None:
+    for epsilon in ("0.01", "8/255"):
+        succeed(trained.attack(epsilon))
+    with without(checks_stage, "write_json"):
+        assert main(trained.check("rows")) == 1
+    kept = trained.seed_folder / "checks/.rows.kept"
+    count = len(checks_of("rows"))
+    assert kept.read_bytes().count(b"\n") == count
+    said = goes_on(trained, trained.check("rows"))
+    assert said.count("is done already") == (count if change is nothing else 0)
+    refused = f"{count} of {count} checks kept in {kept} are damaged, or of other code, config"
+    assert (refused in said) == (change is not nothing)
+    assert not kept.exists()
 
 
 @pytest.mark.parametrize("change", [nothing, other_shards, other_versions])
-def test_checkpoints(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    change: Change,
-) -> None:
+def test_checkpoints(tmp_path: Path, goes_on: GoesOn, change: Change) -> None:
     experiment = make_experiment(tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(ResumeFolder, "clear", interrupted)
+    with without(ResumeFolder, "clear"):
         assert main(experiment.train()) == 1
-    change(experiment, monkeypatch)
-    capfd.readouterr()
-    succeed(experiment.train())
-    assert ("goes on from" in capfd.readouterr().out) == (change is nothing)
+    assert ("goes on from" in goes_on(experiment, experiment.train())) == (change is nothing)
     assert list(experiment.seed_folder.glob(".*")) == []
 
 

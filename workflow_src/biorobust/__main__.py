@@ -18,6 +18,7 @@ from typing import TextIO
 from biorobust.errors import UserError
 from biorobust.files import CANNOT_WRITE
 from biorobust.stages import STAGES, stage_modules
+from biorobust.terminal import shown_on
 
 _STAGES = (*STAGES, "tables", "figures")
 _COMMANDS = {
@@ -81,7 +82,8 @@ def _stage(options: argparse.Namespace) -> int:
             return 1
         os.dup2(log, 1)
         os.dup2(log, 2)
-        return _guarded(f"{what} (log: {options.log})", terminal, lambda: _perform(options))
+        with shown_on(terminal):
+            return _guarded(f"{what} (log: {options.log})", terminal, lambda: _perform(options))
 
 
 def _perform(options: argparse.Namespace) -> int:

@@ -32,6 +32,7 @@ LEFT_OUT = frozenset(
         "biorobust.planning",
         "biorobust.progress",
         "biorobust.provenance",
+        "biorobust.terminal",
         "biorobust.training.time_limit",
     }
 )

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from biorobust.errors import UserError
-from biorobust.gpus import claim_gpus
+from biorobust.gpus import claim_gpus, granted_gpus
+from biorobust.terminal import warn
 
 
 def prepare_torch(execution: dict[str, Any]) -> torch.device:
@@ -16,7 +17,8 @@ def prepare_torch(execution: dict[str, Any]) -> torch.device:
     Of `execution`, `device` and `threads` count, and `gpus`, how many the job was promised (none
     where it is absent): see `gpus.claim_gpus`.
 
-    Raises UserError where a GPU is asked for and there is none.
+    Raises UserError where a GPU is asked for and there is none. Where "auto" finds none although
+    the job was given one, it warns: that is a fault of the installation.
     """
     # cuBLAS is deterministic only with a fixed workspace, chosen before its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -38,4 +40,12 @@ def prepare_torch(execution: dict[str, Any]) -> torch.device:
         )
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
+        # On a machine without GPUs a job asks for one all the same, and nobody gives it any.
+        if wanted == "cpu" and execution.get("gpus") and (granted := granted_gpus()):
+            built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+            warn(
+                f"THIS JOB WAS GIVEN A GPU ({granted}) AND RUNS ON THE CPU: torch "
+                f"{torch.__version__}, built {built}, sees none; install a torch that fits the "
+                "node's driver, or set execution.device to cpu, so that no GPU is asked for"
+            )
     return torch.device(wanted)

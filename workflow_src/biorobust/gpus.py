@@ -8,7 +8,7 @@ the kernel releases when the process ends, however it ends.
 import os
 import tempfile
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -60,6 +60,17 @@ def claim_gpus(
                 time.sleep(_POLL_SECONDS)
     environment[_VARIABLE] = ",".join(claimed)
     say(f"took GPU {environment[_VARIABLE]}")
+
+
+def granted_gpus(environment: Mapping[str, str] = os.environ) -> str:
+    """The GPUs that SLURM or the user has given to this process, as "NAME=VALUE"; "" for none."""
+    for name in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS", _VARIABLE):
+        # CUDA and SLURM have these words for none.
+        if (value := environment.get(name, "").strip()) not in ("", "-1", "NoDevFiles"):
+            return f"{name}={value}"
+    if (count := environment.get("SLURM_GPUS_ON_NODE", "").strip()) not in ("", "0"):
+        return f"SLURM_GPUS_ON_NODE={count}"
+    return ""
 
 
 def _visible(environment: MutableMapping[str, str], count: int) -> list[str]:

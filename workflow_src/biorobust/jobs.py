@@ -29,6 +29,7 @@ from biorobust.files import (
     sha256_of_text,
     write_json,
 )
+from biorobust.gpus import granted_gpus
 from biorobust.planning import Plan, plan_digest
 from biorobust.provenance import (
     Record,
@@ -152,6 +153,7 @@ def _measured(job: Job, work: Work, inputs: Inputs) -> tuple[Result, dict[str, A
         "wall_seconds": time.perf_counter() - started,
         "peak_memory_bytes": peak_memory_bytes(),
         "execution": job.execution,
+        "granted_gpus": granted_gpus(),
         **describe_host(),
     }
 

@@ -132,10 +132,9 @@ def check_inputs(outline: Outline, job: CheckJob) -> Iterator[tuple[str, PurePos
         trainings["transfer_from"] = plain
     for name, model in trainings.items():
         yield name, training_record(model, job.seed), train_plan(outline, model, job.seed)
-    for attack in attack_jobs(outline):
-        if (attack.model, attack.seed) == (job.model, job.seed):
-            name = f"attack:{attack.attack}:{attack.epsilon}"
-            yield name, attack_record(attack), attack_plan(outline, attack)
+    for attack in _attacks_on(outline, job.model, job.seed):
+        name = f"attack:{attack.attack}:{attack.epsilon}"
+        yield name, attack_record(attack), attack_plan(outline, attack)
 
 
 def collect_plan(outline: Outline) -> Plan:
@@ -204,11 +203,14 @@ def report_files(outline: Outline, name: str) -> list[str]:
 
 def attack_jobs(outline: Outline) -> Iterator[AttackJob]:
     """Every attack job of the experiment, in the order of the config, epsilons ascending."""
-    for model in outline["models"]:
-        for seed in model["seeds"]:
-            for attack in outline["attacks"]:
-                for epsilon in attack["epsilons"]:
-                    yield AttackJob(model["name"], seed, attack["name"], epsilon["text"])
+    for model, seed in training_jobs(outline):
+        yield from _attacks_on(outline, model, seed)
+
+
+def _attacks_on(outline: Outline, model: str, seed: int) -> Iterator[AttackJob]:
+    for attack in outline["attacks"]:
+        for epsilon in attack["epsilons"]:
+            yield AttackJob(model, seed, attack["name"], epsilon["text"])
 
 
 def check_jobs(outline: Outline) -> Iterator[CheckJob]:

@@ -7,14 +7,12 @@ in a hidden file, so that a job that is killed goes on from its last finished ba
 import csv
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from biorobust.attacks.engine import Finished
 from biorobust.attacks.norms import NORMS
-from biorobust.files import append_text, sha256_of_text, write_text
+from biorobust.kept import KeptLines
 
 COLUMNS = (
     "image",
@@ -93,38 +91,20 @@ def from_json_lines(text: str) -> list[Row]:
 
 
 class KeptRows:
-    """The finished rows of an unfinished job, in the hidden file `path`.
-
-    Each line begins with a seal, made of the line and of `origin`, which stands for all that the
-    rows are made from. A line whose seal does not fit is of another origin, half written or
-    damaged, and is thrown away.
-    """
+    """The finished rows of an unfinished job, in the hidden file `path`; see `KeptLines`."""
 
     def __init__(self, path: Path, origin: str) -> None:
-        self._path = path
-        self._origin = origin
+        self._lines = KeptLines(path, origin)
         self._waiting: list[Row] = []
 
     def read(self) -> list[Row]:
         """What earlier runs of the job finished."""
-        lines: list[str] = []
-        with suppress(OSError):
-            lines = StringIO(self._path.read_text(errors="replace")).readlines()
-        lines = [line for line in lines if line == self._sealed(_unsealed(line))]
-        # Begun anew, so that the next line does not join a half written one.
-        write_text(self._path, "".join(lines))
-        return from_json_lines("".join(map(_unsealed, lines)))
+        lines, _ = self._lines.read()
+        return from_json_lines("".join(lines))
 
     def add(self, rows: list[Row], *, at_least: int) -> None:
         """Keep rows, `at_least` so many at a time. Raises UserError where the disk is full."""
         self._waiting += rows
         if len(self._waiting) >= at_least:
-            append_text(self._path, self._sealed(to_json_line(self._waiting)))
+            self._lines.add(to_json_line(self._waiting))
             self._waiting = []
-
-    def _sealed(self, line: str) -> str:
-        return f"{sha256_of_text(self._origin + line)} {line}"
-
-
-def _unsealed(line: str) -> str:
-    return line.partition(" ")[2]

@@ -7,6 +7,7 @@ carried out once, and concerns every number of the model.
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from biorobust.checks.findings import Finding
@@ -46,6 +47,7 @@ def findings_of(
             way: sum(getattr(finding, way) for finding in found)
             for way in ("forward_passes", "backward_passes")
         }
-        yield replace(found[0], attack="", **passes), given
+        unexamined = tuple(chain.from_iterable(finding.unexamined for finding in found))
+        yield replace(found[0], attack="", unexamined=unexamined, **passes), given
     else:
         yield from zip(found, parts, strict=True)

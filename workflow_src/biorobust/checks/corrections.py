@@ -27,16 +27,19 @@ class Correction:
     rows: AttackRows
 
 
-def csv_text(ids: list[str], corrections: Iterable[tuple[str, Correction]]) -> str:
-    """Corrections, each with the name of its check, as a file: a header, then one row an image.
+HEADER = ",".join(["attack", "corrects", "epsilon_text", "image", *_COLUMNS]) + "\n"
+"""The first line of a file of corrections."""
+
+
+def csv_lines(ids: list[str], check: str, corrections: Iterable[Correction]) -> str:
+    """A check's corrections as the lines of a file, one an image, to follow `HEADER`.
 
     The column `corrects` names the attack and `attack` the check's better one, as in
     "pgd+nesting". Floats are written so that reading gives the same numbers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["attack", "corrects", "epsilon_text", "image", *_COLUMNS])
-    for check, correction in corrections:
+    for correction in corrections:
         columns = [getattr(correction.rows, name) for name in _COLUMNS]
         columns[_COLUMNS.index("success")] = correction.rows.success.astype(int)
         names = (f"{correction.attack}+{check}", correction.attack, correction.epsilon)

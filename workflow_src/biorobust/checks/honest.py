@@ -7,7 +7,6 @@ stays broken by it. So the honest accuracy is never above the one that was measu
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
-from functools import wraps
 
 import numpy as np
 from torch import nn
@@ -43,19 +42,6 @@ def worst_case(
                     rows = _merged(rows, attacked(subject, rival, left, ball.epsilon, model=model))
         corrections.append(Correction(ball.entry.name, ball.text, rows))
     return corrections
-
-
-def made_once(honest: Honest) -> Honest:
-    """The same honest rows for every check of a job that has them made, which may take long."""
-
-    @wraps(honest)
-    def kept(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction]:
-        if honest not in subject.corrections:
-            subject.corrections[honest] = honest(subject, thresholds)
-        made: list[Correction] = subject.corrections[honest]
-        return made
-
-    return kept
 
 
 def rows_of(found: Finished) -> AttackRows:

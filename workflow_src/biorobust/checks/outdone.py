@@ -13,7 +13,7 @@ from biorobust.attacks.base import ImageAttack
 from biorobust.checks.attacking import DESCENTS, NO_SURVIVORS, Ball, attacked, telling_balls
 from biorobust.checks.corrections import Correction
 from biorobust.checks.findings import Finding, finding_of
-from biorobust.checks.honest import Honest, made_once, worst_case
+from biorobust.checks.honest import Honest, worst_case
 from biorobust.checks.subject import Check, NotExamined, Subject, examining
 
 Rivals = Callable[[Ball], list[ImageAttack]]
@@ -22,15 +22,13 @@ Rivals = Callable[[Ball], list[ImageAttack]]
 def rivalry(name: str, rivals: Rivals, *, by: str, means: str) -> tuple[Check, Honest]:
     """The functions `check` and `honest` of a check that only names its rivals: see `outdone`.
 
-    Honest rows are those of the worst case over the attack and its rivals, made once for all
-    checks that ask for them.
+    Honest rows are those of the worst case over the attack and its rivals.
     """
 
     @examining(name, DESCENTS)
     def check(subject: Subject, thresholds: Mapping[str, float]) -> Finding:
         return outdone(name, subject, thresholds, rivals, by=by, means=means)
 
-    @made_once
     def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction]:
         del thresholds
         return worst_case(subject, rivals)

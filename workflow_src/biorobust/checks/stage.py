@@ -2,13 +2,14 @@
 
 In: the test shards, the training's record and every attack's rows. Out:
 `<group>.findings.json`, what each check found; `<group>.corrections.csv`, honest rows where an
-attack's own are too kind (a header alone where none are); `<group>.json`, the record.
+attack's own are too kind (a header alone where none are); `<group>.json`, the record. A job that
+is killed goes on after its last finished check.
 """
 
 import csv
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from biorobust.checks.by_attack import findings_of
-from biorobust.checks.corrections import Correction, csv_text
+from biorobust.checks.corrections import HEADER, Correction, csv_lines
 from biorobust.checks.findings import Finding
+from biorobust.checks.finished import FinishedCheck, FinishedChecks
 from biorobust.checks.kinds import CHECKS
 from biorobust.checks.recorded import AttackEntry, AttackRows, Recorded
 from biorobust.data.shards import Shards, open_shards
@@ -41,33 +43,51 @@ def run(job: Job, inputs: Inputs) -> Result:
         from biorobust.checks.examination import subject_of
 
         given = subject_of(job, shards, recorded)
-    findings: list[Finding] = []
-    corrections: list[tuple[str, Correction]] = []
+    finished = FinishedChecks(_kept_path(job), job.origin)
+    done = finished.read(job.say)
     for entry in config["checks"]:
-        found, made = _checked(entry["name"], entry["thresholds"], given)
-        findings += found
-        corrections += [(entry["name"], correction) for correction in made]
-        for finding in found:
-            judged = f"{finding.check} of {finding.attack}" if finding.attack else finding.check
-            job.say(f"{judged}: {finding.verdict}. {finding.sentence}")
+        name = entry["name"]
+        if name in done:
+            job.say(f"{name} is done already")
+            continue
+        done[name] = _checked(name, entry["thresholds"], given)
+        finished.add(done[name])
+        for finding in done[name].findings:
+            judged = f"{name} of {finding['attack']}" if finding["attack"] else name
+            job.say(f"{judged}: {finding['verdict']}. {finding['sentence']}")
+    checks = [done[entry["name"]] for entry in config["checks"]]
+    findings = [finding for check in checks for finding in check.findings]
     stem = job.record.stem
     told = job.record.with_name(f"{stem}.findings.json")
     honest = job.record.with_name(f"{stem}.corrections.csv")
     sums = {
-        told.name: write_json(told, [finding.to_json() for finding in findings]),
-        honest.name: write_text(honest, csv_text(recorded.ids, corrections)),
+        told.name: write_json(told, findings),
+        honest.name: write_text(honest, HEADER + "".join(check.corrections for check in checks)),
     }
+    if given is recorded:
+        return Result({"check": sums}, {"check": {"passes": {}}})
     # Of checks and honest rows together; the findings tell them apart.
-    passes = {} if given is recorded else asdict(given.model.passes)
-    return Result({"check": sums}, {"check": {"passes": passes}})
+    passes = {
+        way: sum(found[f"{way}_passes"] + found[f"honest_{way}_passes"] for found in findings)
+        for way in ("forward", "backward")
+    }
+    return Result({"check": sums}, {"check": {"passes": passes}}, {"device": given.device.type})
 
 
-def _checked(
-    name: str, thresholds: Mapping[str, float], given: Any
-) -> tuple[list[Finding], list[Correction]]:
+def tidy(job: Job) -> None:
+    """Remove what only an unfinished job needs."""
+    _kept_path(job).unlink(missing_ok=True)
+
+
+def _kept_path(job: Job) -> Path:
+    return job.record.with_name(f".{job.record.stem}.kept")
+
+
+def _checked(name: str, thresholds: Mapping[str, float], given: Any) -> FinishedCheck:
     """What a check finds of all that was recorded, or of a `Subject`, and its honest rows."""
     honest = getattr(import_module(CHECKS[name].module), "honest", None)
-    findings, corrections = [], []
+    findings: list[Finding] = []
+    corrections: list[Correction] = []
     for finding, examined in findings_of(name, given, thresholds):
         before = _passes(given)
         if finding.verdict in ("warn", "fail") and honest:
@@ -78,7 +98,9 @@ def _checked(
         findings.append(
             replace(finding, honest_forward_passes=forward, honest_backward_passes=backward)
         )
-    return findings, corrections
+    ids = (given if isinstance(given, Recorded) else given.recorded).ids
+    told = [finding.to_json() for finding in findings]
+    return FinishedCheck(name, told, csv_lines(ids, name, corrections))
 
 
 def _passes(given: Any) -> tuple[int, int]:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from biorobust.checks.attacking import GRADIENT_ATTACKS
 from biorobust.files import canonical_json
+from biorobust.forecast.check_passes import group_passes, steps_of
 from biorobust.forecast.disk import shard_bytes, training_bytes, weights_bytes
 from biorobust.forecast.measured import Measured, Rate, keys_of
 from biorobust.forecast.workload import PART, Images, PlannedJob
@@ -24,10 +26,12 @@ _TYPICAL_BYTES = {
 # A record and its run report.
 _TYPICAL_JSON_BYTES = 3_500
 
+_NO_PASS = "next to none: no pass of a model"
 _UNKNOWN = "not known: run a small experiment with it first"
 _UNKNOWN_OF = {
     "train": f"{_UNKNOWN}, or give --train-images-per-second",
     "attack": f"{_UNKNOWN}, or give --attack-images-per-second",
+    "check": f"{_UNKNOWN}, or give --attack-images-per-second",
 }
 
 
@@ -96,7 +100,7 @@ class Forecast:
             stage = found.setdefault(job.stage, StageForecast(job.stage))
             time, disk = self._time(job), self._disk(job)
             seconds = time.value if time else 0.0
-            on_gpu = self.device == "cuda" and job.plan["stage"] in ("train", "attack", "check")
+            on_gpu = self.device == "cuda" and "implementation" in job.plan
             gpu_seconds = seconds * time.gpus if time and on_gpu else 0.0
             unknown = time is None
             sums = Sums(1, seconds, gpu_seconds, disk.value, unknown, unknown and on_gpu)
@@ -120,15 +124,52 @@ class Forecast:
         work = self._work(job)
         stage = job.plan["stage"]
         if not work:
-            return Rate(0.0, "none: weights are given" if stage == "train" else "of its parts")
-        given = {"train": self.given.train, "attack": self.given.attack}.get(stage, {})
-        if images_per_second := given.get(_name(job), given.get(None)):
-            return Rate(work / images_per_second, f"given, {images_per_second:g} images a second")
-        rate = self.measured.seconds(job.plan, self._keys(job), self.device)
+            none = {"train": "none: weights are given", "check": _NO_PASS}
+            return Rate(0.0, none.get(stage, "of its parts"))
+        rate = self._seconds(job)
+        if rate is None and stage == "check":
+            rate = self._reckoned(job)
         return Rate(work * rate.value, rate.source, rate.gpus) if rate else None
 
+    def _seconds(self, job: PlannedJob) -> Rate | None:
+        """Wall seconds of a unit of a job's work, given or measured; None where unknown."""
+        stage = job.plan["stage"]
+        given = {"train": self.given.train, "attack": self.given.attack}.get(stage, {})
+        if images_per_second := given.get(_name(job), given.get(None)):
+            return Rate(1 / images_per_second, f"given, {images_per_second:g} images a second")
+        return self.measured.seconds(job.plan, self._keys(job), self.device)
+
+    def _reckoned(self, job: PlannedJob) -> Rate | None:
+        """Wall seconds of a check's pass: of a mean step of the attacks on the same model."""
+        if "implementation" not in job.plan:
+            return Rate(0.0, _NO_PASS)
+        attacks = self._descents.get(job.plan["inputs"]["training"], [])
+        rates = [(self._seconds(attack), attack) for attack in attacks]
+        known = [(rate, steps_of(attack.plan["config"])) for rate, attack in rates if rate]
+        if not known:
+            return None
+        sources = ", ".join(dict.fromkeys(rate.source for rate, _ in known))
+        return Rate(
+            sum(rate.value for rate, _ in known) / sum(steps for _, steps in known),
+            f"reckoned: {self._work(job):,.0f} passes, as if every image survived its attacks and "
+            f"no honest rows were needed, each as long as a step of these attacks ({sources})",
+            max(rate.gpus for rate, _ in known),
+        )
+
+    @cached_property
+    def _descents(self) -> dict[str, list[PlannedJob]]:
+        """Attack jobs along gradients, by the digest of the training of their model."""
+        found: dict[str, list[PlannedJob]] = {}
+        for job in self.jobs:
+            if job.stage == "attack" and job.plan["config"]["kind"] in GRADIENT_ATTACKS:
+                found.setdefault(job.plan["inputs"]["training"], []).append(job)
+        return found
+
     def _work(self, job: PlannedJob) -> float:
-        """Units of work: images, once an epoch in training; collected rows; jobs of the rest."""
+        """Units of work: images, once an epoch in training; passes of checks; collected rows.
+
+        Of all else, jobs.
+        """
         train, test = self.images.counts["train"], self.images.counts["test"]
         match job.stage:
             case "shard":
@@ -139,6 +180,8 @@ class Forecast:
                 return test if self.attack_shards == 1 else 0
             case _ if job.stage == PART:
                 return test / self.attack_shards
+            case "check" if "implementation" in job.plan:
+                return group_passes(job.plan["config"], test)
             case "collect":
                 return test * self._attacks
         return 1
@@ -182,7 +225,7 @@ class Forecast:
 
     def _keys(self, job: PlannedJob) -> tuple[str, ...]:
         model: Mapping[str, Any] | None = None
-        if job.plan["stage"] == "attack":
+        if job.plan["stage"] in ("attack", "check"):
             model = self._trainings[job.plan["inputs"]["training"]]["config"]
         return keys_of(job.plan, model, job.record.stem)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from biorobust.errors import UserError
 from biorobust.files import canonical_json, read_json
+from biorobust.forecast.check_passes import group_passes
 from biorobust.planning import Plan
 
 
@@ -38,21 +39,23 @@ class Measurement:
 def keys_of(plan: Mapping[str, Any], model: Mapping[str, Any] | None, name: str) -> tuple[str, ...]:
     """By what a planned or finished job is known, the most telling first.
 
-    `model` is the training config of the model that an attack is on, `name` that of a table or
-    figure. Seeds do not count.
+    `model` is the training config of the model that an attack is on, or checks are; `name` that of
+    a group of checks, a table or a figure. Seeds do not count.
     """
     stage, config = plan["stage"], plan.get("config", {})
+    on = {"model": (model or {}).get("model"), "image_size": (model or {}).get("image_size")}
     if stage == "shard":
         keys = [{key: config[key] for key in ("source", "image_size", "resize")}]
     elif stage == "train":
         keys = [{"model": config["model"], "image_size": config["image_size"]}]
     elif stage == "attack":
-        on = {"model": (model or {}).get("model"), "image_size": (model or {}).get("image_size")}
         attack = {key: value for key, value in config.items() if key != "seed"}
         alike = {key: value for key, value in attack.items() if key != "epsilon"}
         keys = [{**on, "attack": attack}, {**on, "attack": alike}]
     elif stage == "collect":
         keys = []
+    elif stage == "check" and "implementation" in plan:
+        keys = [{**on, "name": name}, {"name": name}]
     else:
         keys = [{"name": name}]
     return (*(canonical_json([stage, key]) for key in keys), stage)
@@ -99,17 +102,24 @@ def _measurement(
     elif stage == "attack":
         model = read_json(path.parents[2] / "training.json")["config"]
         rows, work = images["test"], sum(job["images"] for job in jobs)
+    elif stage == "check" and "implementation" in record:
+        model = read_json(path.parents[1] / "training.json")["config"]
+        work = group_passes(record["config"], images["test"])
     elif stage == "collect":
         grid = record["grid"]
         pairs = sum(len(entry["seeds"]) for entry in grid["models"])
         rows = images["test"] * pairs * sum(len(entry["epsilons"]) for entry in grid["attacks"])
         work = rows
+    seconds = sum(job["wall_seconds"] for job in jobs)
+    if stage == "check":
+        # The last start did not do again what earlier ones had finished.
+        seconds += report.get("earlier_seconds", 0.0)
     device = next((job["device"] for job in jobs if job.get("device")), None)
     written = [path.parent / name for name in record["outputs"]]
     return Measurement(
         keys=keys_of(record, model, path.stem),
         work=work,
-        seconds=sum(job["wall_seconds"] for job in jobs),
+        seconds=seconds,
         rows=rows,
         output_bytes=sum(file.stat().st_size for file in written),
         json_bytes=path.stat().st_size + path.with_name(f"{path.stem}.run.json").stat().st_size,
@@ -142,8 +152,10 @@ class Measured:
 
     def seconds(self, plan: Plan, keys: Sequence[str], device: str) -> Rate | None:
         """Wall seconds per unit of work, on the device ("cpu" or "cuda"); None where unknown."""
-        # Any table tells how long another may take, but no model or source of images does.
+        # Any table tells how long another may take, but no model, source of images or check does.
         asked = keys[:-1] if plan["stage"] in ("shard", "train", "attack") else keys
+        if plan["stage"] == "check":
+            asked = keys[:1]
         for key in asked:
             found = [
                 job
