@@ -85,6 +85,8 @@ def finish(project: Path) -> None:
         elif stage in ("tables", "figures"):
             endings = ("csv", "md", "tex", "txt") if stage == "tables" else ("png", "pdf")
             names = [f"{name}.{ending}" for name in plan["files"] for ending in endings]
+        elif stage == "cards":
+            names = [f"{record.stem}.md"]
         write_json(record, make_record(plan, {}, dict.fromkeys(names, ""), {}))
         for name in names:
             (record.parent / name).touch()

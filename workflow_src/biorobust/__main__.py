@@ -19,7 +19,7 @@ from biorobust.errors import UserError
 from biorobust.files import CANNOT_WRITE
 from biorobust.stages import STAGES, stage_modules
 
-_STAGES = (*STAGES, "tables", "figures")
+_STAGES = (*STAGES, "tables", "figures", "cards")
 _COMMANDS = {
     "verify": "biorobust.commands",
     "partial": "biorobust.commands",
