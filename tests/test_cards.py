@@ -7,6 +7,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
+import pandas as pd
 import pytest
 
 from biorobust.analysis.cards.attacked import both_forms
@@ -92,11 +93,39 @@ def test_sums_of_sizes_stand_beside_means(carded: Carded) -> None:
     assert cw["mean_of_broken"] == pytest.approx((0.2 + 0.9) / 2)
 
 
+def test_sizes_found_by_checks_lead(carded: Carded) -> None:
+    """Seed 0: two of 0.01, two of 0.03 and two of none; a check adds one of 0.02."""
+    sizes = carded.card()["results"]["smallest_perturbations"]
+    (pgd,) = (each for each in sizes if (each["attack"], each["norm"]) == ("pgd", "linf"))
+    assert pgd["seeds"][0] == {
+        "seed": 0,
+        "never_broken": 3,
+        "sum_of_sizes": pytest.approx(0.1),
+    }
+    second = (4 * 0.01 + 3 * 0.03) / 8
+    assert pgd["mean_of_broken"] == pytest.approx((0.1 / 7 + second) / 2)
+    assert pgd["by_attack_alone"]["mean_of_broken"] == pytest.approx((0.08 / 6 + second) / 2)
+
+
+def test_a_model_that_draws_at_random_counts_each_jobs_own_attacked_images(
+    carded: Carded,
+) -> None:
+    """In another job's pass one image more is misclassified, and so not attacked."""
+    path = carded.folder / "results.parquet"
+    rows = pd.read_parquet(path).assign(deterministic=False)
+    job = (rows["model"] == "plain") & (rows["seed"] == 0) & (rows["epsilon_text"] == "0.01")
+    rows.loc[job & (rows["image"] == "009"), ["clean_prediction", "broken"]] = [0, False]
+    rows.to_parquet(path)
+    count = under(carded.card(), "0.01")["seeds"][0]
+    assert (count["attacked"], count["broken"], count["standing"]) == (7, 2, 5)
+    assert under(carded.card(), "8/255")["seeds"][0]["attacked"] == 8
+
+
 @pytest.mark.parametrize(
     ("value", "norm", "per_pixel", "eight_bit", "l2"),
     [
         (8 / 255, "linf", 8 / 255, 8.0, None),
-        # facts of 320 x 320 colour images: sqrt(307200) = 554.26.
+        # 320 x 320 colour images: sqrt(307200) = 554.26.
         (0.001, "rms", 0.001, 0.255, 0.55426),
         (554.26, "l2", 1.0, 255.0, 554.26),
     ],
@@ -148,10 +177,11 @@ def test_weights_from_elsewhere_have_no_history(carded: Carded) -> None:
 
 def test_checks_are_the_models_own_and_the_rest_is_named(carded: Carded) -> None:
     checks = carded.card()["checks"]
-    assert checks["counts"] == {"skipped": 2, "pass": 6, "warn": 1, "fail": 1}
-    assert (checks["forward_passes"], checks["backward_passes"]) == (100, 10)
+    assert checks["counts"] == {"skipped": 2, "pass": 8, "warn": 1, "fail": 1}
+    # Twelve findings, and honest rows for one.
+    assert (checks["forward_passes"], checks["backward_passes"]) == (125, 12)
     assert {finding["check"] for finding in checks["findings"]}.isdisjoint({"learned"})
-    left = {each["check"]: each["group"] for each in checks["not_run"]}
+    left = {each["check"]: each["asked_by"] for each in checks["not_run"]}
     assert left["restarts"] == "thorough" and left["learned"] == "rows"
     assert left.keys().isdisjoint(finding["check"] for finding in FINDINGS[:-1])
 

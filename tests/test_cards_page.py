@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from biorobust.analysis.cards.markdown import as_page
-from carded import FINDINGS, finding, make_carded
+from carded import FINDINGS, make_carded, of_plain
 
 Tables = list[list[list[str]]]
 
@@ -88,16 +88,19 @@ def test_the_attacks_own_number_stands_beside_the_honest_one(card: Any) -> None:
 
 def test_a_failed_check_is_told_at_the_top_and_in_full_below(card: Any) -> None:
     page = as_page(card)
-    top = page.split("## Model")[0]
-    assert "nesting (fail)" in top.replace("\\", "") and "**A check fails" in top
-    rows = {row["check"]: row for row in table_with(page, "check", "verdict")}
-    assert rows["nesting"]["verdict"] == "seed 0 fail, seed 1 pass"
-    assert rows["nesting"]["in words"] == "What nesting says of seed 0."
-    assert rows["monotone"]["verdict"] == "seed 0 pass, seed 1 warn"
-    assert rows["monotone"]["in words"] == "What monotone says of seed 1."
-    assert rows["monotone"]["threshold"] == "warns above 0, fails above 1"
-    assert rows["monotone"]["figure"] == "0.25, 0.25"
-    assert rows["epsilon_unit"]["verdict"] == "skipped" and rows["epsilon_unit"]["figure"] == ""
+    top = page.split("## Model")[0].replace("\\", "")
+    assert "nesting of pgd (fail)" in top and "monotone of pgd (warn)" in top
+    assert "**A check fails" in top and "of cw" not in top
+    rows = {(row["check"], row["attack"]): row for row in table_with(page, "check", "verdict")}
+    assert rows["nesting", "pgd"]["verdict"] == "seed 0 fail, seed 1 pass"
+    assert rows["nesting", "pgd"]["in words"] == "What nesting says of seed 0."
+    assert rows["nesting", "cw"]["verdict"] == "pass"
+    assert rows["monotone", "pgd"]["verdict"] == "seed 0 pass, seed 1 warn"
+    assert rows["monotone", "pgd"]["in words"] == "What monotone says of seed 1."
+    assert rows["monotone", "pgd"]["threshold"] == "warns above 0, fails above 1"
+    assert rows["monotone", "pgd"]["figure"] == "0.25, 0.25"
+    skipped = rows["epsilon_unit", ""]
+    assert skipped["verdict"] == "skipped" and skipped["figure"] == ""
 
 
 def test_without_objections_the_top_has_none(tmp_path: Path) -> None:
@@ -121,7 +124,7 @@ def test_the_page_needs_nothing_but_the_json(card: Any) -> None:
 
 
 def test_names_of_others_are_shown_literally(tmp_path: Path) -> None:
-    odd = finding("monotone", 0, sentence="Image a|b <c> *d* `e` is\nodd.")
+    odd = of_plain("monotone", 0, sentence="Image a|b <c> *d* `e` is\nodd.")
     page = as_page(make_carded(tmp_path, [odd]).card())
     (row,) = table_with(page, "check", "verdict")
     assert row["in words"] == "Image a|b <c> *d* `e` is odd."

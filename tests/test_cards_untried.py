@@ -11,7 +11,7 @@ from biorobust.attacks.catalogue import build_attack
 from biorobust.attacks.kinds import ATTACKS
 from biorobust.config.cards import catalogue
 from biorobust.errors import UserError
-from carded import FINDINGS, finding, make_carded
+from carded import FINDINGS, make_carded, of_plain
 
 
 def topics(folder: Path, **changes: Any) -> dict[str, str]:
@@ -66,8 +66,8 @@ def test_the_small_experiment_lacks_just_this(tmp_path: Path) -> None:
 def test_what_a_check_tried_is_not_named_unless_it_was_skipped(
     tmp_path: Path, check: str, topic: str
 ) -> None:
-    assert topic not in topics(tmp_path, findings=[*FINDINGS, finding(check, 0, "warn")])
-    assert topic in topics(tmp_path, findings=[*FINDINGS, finding(check, 0, "skipped")])
+    assert topic not in topics(tmp_path, findings=[*FINDINGS, of_plain(check, 0, "warn")])
+    assert topic in topics(tmp_path, findings=[*FINDINGS, of_plain(check, 0, "skipped")])
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,15 @@ def test_root_mean_square_counts_as_l2(tmp_path: Path) -> None:
     named = topics(tmp_path, attacks=[pgd])
     assert "L2" in named["norms"] and "smallest perturbation" in named
     assert "L2" not in topics(tmp_path, attacks=[pgd, {**pgd, "norm": "rms"}])["norms"]
+
+
+def test_attacks_that_checks_cannot_judge_are_named(tmp_path: Path) -> None:
+    silent = [
+        of_plain("rerun", seed, verdict, unexamined=["cw"])
+        for seed, verdict in ((0, "pass"), (1, "warn"))
+    ]
+    found = topics(tmp_path, findings=[*FINDINGS, *silent])["unexamined attacks"]
+    assert found.startswith("Of cw, ") and found.endswith(": rerun.")
 
 
 def test_without_determinism_an_average_might_help(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from typing import Any, get_args
 
 from biorobust.attacks.kinds import ATTACKS
-from biorobust.checks.kinds import GROUPS, checks_of
+from biorobust.checks.kinds import GROUPS_OF, checks_of
 from biorobust.checks.recorded import AttackEntry as RecordedAttack
 from biorobust.checks.witnesses import method_of
 from biorobust.config.attacks import AttackEntry, Pgd
@@ -15,15 +15,18 @@ def catalogue() -> dict[str, Any]:
     - `attacks`, by kind: `norms` that it may be given, `method` ("many steps", "single step",
       "black box" or "noise"), `minimal` (it searches for the smallest perturbation);
     - `losses` of PGD;
-    - `checks`, by group: what each costs, in passes of an image through the model, by check.
+    - `checks`, by the word with which a config asks for them: what each costs, in passes of an
+      image through the model, by check.
     """
     entries = {_kind(entry): entry for entry in get_args(get_args(AttackEntry)[0])}
     return {
         "attacks": {kind: _attack(kind, entries[kind]) for kind in ATTACKS},
         "losses": list(get_args(Pgd.model_fields["loss"].annotation)),
         "checks": {
-            group: {name: check.cost for name, check in checks_of(group).items()}
-            for group in GROUPS
+            asked: {
+                name: check.cost for group in groups for name, check in checks_of(group).items()
+            }
+            for asked, groups in GROUPS_OF.items()
         },
     }
 

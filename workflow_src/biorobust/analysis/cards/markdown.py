@@ -1,10 +1,11 @@
 """A robustness card as a page for readers, made from the card's JSON and nothing else."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from biorobust.analysis.cards.checks_page import examined, objections
 from biorobust.analysis.cards.results_page import measured, share
-from biorobust.analysis.cards.schema import Card, EnvironmentPart, Verdict
+from biorobust.analysis.cards.schema import Card, EnvironmentPart
 from biorobust.analysis.cards.tables import listed, number, setting, table
 from biorobust.analysis.finding_marks import VERDICTS
 from biorobust.analysis.typesetting import NORM_NAMES, escape_markdown
@@ -30,7 +31,7 @@ def as_page(card: Card) -> str:
         "## Results",
         *measured(card),
         "## Checks of the evaluation",
-        *_checks(card),
+        *examined(card["checks"]),
         "## What was not tried",
         *_not_tried(card),
         "## Environment, and how to repeat it",
@@ -60,8 +61,7 @@ def _in_short(card: Card) -> Iterator[str]:
             "and those of the attack alone stand beside them below."
         )
     counts = ", ".join(f"{checks['counts'][verdict]} {verdict}" for verdict in reversed(VERDICTS))
-    told_of = [finding for finding in _worst(checks["findings"]) if _is_objection(finding)]
-    named = ", ".join(f"{finding['check']} ({finding['verdict']})" for finding in told_of)
+    named = ", ".join(objections(checks["findings"]))
     lines.append(
         f"Checks of the evaluation, over all seeds: {counts}."
         + (f" Objections: {escape_markdown(named)}." if named else "")
@@ -183,37 +183,6 @@ def _attacks(card: Card) -> Iterator[str]:
     )
 
 
-def _checks(card: Card) -> Iterator[str]:
-    checks = card["checks"]
-    yield (
-        "A row a check, with its figure and the images concerned in the order of the seeds, and "
-        "what it says of the seed with the most serious verdict. Skipped: it does not apply."
-    )
-    header = ["check", "verdict", "figure", "threshold", "images", "in words"]
-    rows = []
-    for worst in _worst(checks["findings"]):
-        same = [each for each in checks["findings"] if each["check"] == worst["check"]]
-        verdicts = list(dict.fromkeys(each["verdict"] for each in same))
-        verdict = worst["verdict"] if len(verdicts) == 1 else _by_seed(same)
-        figures = ", ".join(number(each["figure"]) for each in same)
-        images = ", ".join(str(each["images"]) for each in same)
-        skipped = worst["verdict"] == "skipped"
-        middle = ["", "", ""] if skipped else [figures, worst["threshold"], images]
-        rows.append([worst["check"], verdict, *middle, worst["sentence"]])
-    yield table(header, rows)
-    yield (
-        f"The checks took {checks['forward_passes']:,} forward and {checks['backward_passes']:,} "
-        "backward passes of an image through the model."
-    )
-    if checks["not_run"]:
-        header = ["check that was not run", "group", "passes it takes"]
-        yield table(header, [[n["check"], n["group"], n["cost"]] for n in checks["not_run"]])
-        yield (
-            "In the passes, n is the test images, s those that survive at one ε, a the iterative "
-            "attacks."
-        )
-
-
 def _not_tried(card: Card) -> Iterator[str]:
     yield "Of each nothing is known here:"
     yield "\n".join(
@@ -246,21 +215,3 @@ def _digests(code: Mapping[str, Any]) -> Iterator[list[str]]:
             yield from ([f"{stage} {which}", str(each)] for which, each in digest.items())
         else:
             yield [stage, str(digest)]
-
-
-def _worst(findings: Iterable[Verdict]) -> list[Verdict]:
-    """Of each check the most serious finding; of equals the first."""
-    worst: dict[str, Verdict] = {}
-    for finding in findings:
-        kept = worst.setdefault(finding["check"], finding)
-        if VERDICTS.index(finding["verdict"]) > VERDICTS.index(kept["verdict"]):
-            worst[finding["check"]] = finding
-    return list(worst.values())
-
-
-def _is_objection(finding: Verdict) -> bool:
-    return finding["verdict"] in ("warn", "fail")
-
-
-def _by_seed(findings: Sequence[Verdict]) -> str:
-    return ", ".join(f"seed {each['seed']} {each['verdict']}" for each in findings)

@@ -19,7 +19,7 @@ from biorobust.analysis.crossed import SeedSpread, estimate_share
 from biorobust.analysis.robustness import summarise_robustness
 from biorobust.analysis.statistics import mean_and_deviation, wilson_interval
 from biorobust.analysis.summary import Grid, budgets, check_agreement, seed_spreads
-from biorobust.analysis.verdicts import Verdicts, per_image
+from biorobust.analysis.verdicts import Booleans, per_image
 
 Condition = tuple[str, str] | None
 """An attack and an epsilon's text; None: clean images."""
@@ -45,65 +45,88 @@ def results_part(
     verdicts = per_image(rows)
     alone = per_image(rows.assign(broken=rows["broken_uncorrected"]))
     spreads = seed_spreads(verdicts, grid)
-    helped = corrections[(corrections["model"] == model) & corrections["success"].astype(bool)]
+    own, found = (each[each["model"] == model] for each in (rows, corrections))
 
     def accuracy(condition: Condition, helpers: list[str]) -> Accuracy:
-        return _accuracy(condition, (verdicts, alone), model, seeds, spreads[condition], helpers)
+        kept, kept_alone = (each.of(model, seeds, condition) for each in (verdicts, alone))
+        attacked = {seed: int(standing.sum()) for seed, standing in kept.items()}
+        counts = _counts(kept, kept_alone, _attacked(own, *condition) if condition else attacked)
+        return _accuracy(condition, counts, kept, spreads[condition], helpers)
 
-    robustness = summarise_robustness(rows, grid)
+    robustness = summarise_robustness(rows, grid, corrections)
     of_model = robustness[robustness["model"] == model]
     return {
         "images": int(rows["image"].nunique()),
         "confidence": _CONFIDENCE,
         "clean": accuracy(None, []),
         "adversarial": [
-            accuracy((attack["name"], text), _helpers(helped, attack["name"], texts[: place + 1]))
+            accuracy((attack["name"], text), _helpers(own, found, attack["name"], text, within))
             for attack in grid["attacks"]
             for texts in [list(budgets(attack))]
             for place, text in enumerate(texts)
+            for within in [texts[: place + 1]]
         ],
         "smallest_perturbations": [_smallest(line, seeds) for line in of_model.to_dict("records")],
     }
 
 
-def _helpers(corrections: pd.DataFrame, attack: str, texts: list[str]) -> list[str]:
-    """The checks that broke images for an attack at one of its epsilons, by name.
+def _attacked(rows: pd.DataFrame, attack: str, text: str) -> dict[int, int]:
+    """By seed, how many images were classified correctly when they were to be attacked.
 
-    A correction is called "<attack>+<check>".
+    Counted in the job's own rows: the clean predictions of a model that draws at random differ.
     """
-    chosen = (corrections["corrects"] == attack) & corrections["epsilon_text"].isin(texts)
-    names = corrections.loc[chosen, "attack"].unique()
-    return sorted(str(name).removeprefix(f"{attack}+") for name in names)
+    here = rows[(rows["attack"] == attack) & (rows["epsilon_text"] == text)]
+    right = here["clean_prediction"] == here["label"]
+    return {int(seed): int(right[here["seed"] == seed].sum()) for seed in here["seed"].unique()}
+
+
+def _helpers(
+    rows: pd.DataFrame, corrections: pd.DataFrame, attack: str, text: str, within: list[str]
+) -> list[str]:
+    """The checks that broke what an attack left standing at one of its epsilons, by name.
+
+    `within`: the epsilons up to that one. A correction is called "<attack>+<check>", and may hold
+    the attack's own successes as well.
+    """
+    here = (rows["attack"] == attack) & (rows["epsilon_text"] == text)
+    missed = rows[here & ~rows["broken_uncorrected"].astype(bool)]
+    images = pd.MultiIndex.from_frame(missed[["seed", "image"]])
+    chosen = (corrections["corrects"] == attack) & corrections["epsilon_text"].isin(within)
+    broke = corrections[chosen & corrections["success"].astype(bool)]
+    broke = broke[pd.MultiIndex.from_frame(broke[["seed", "image"]]).isin(images)]
+    return sorted(str(name).removeprefix(f"{attack}+") for name in broke["attack"].unique())
+
+
+def _counts(
+    kept: Mapping[int, Booleans], alone: Mapping[int, Booleans], attacked: Mapping[int, int]
+) -> list[CountOfSeed]:
+    """`kept` and `alone` by seed: what stands, with and without what checks broke."""
+    return [
+        {
+            "seed": seed,
+            "images": len(standing),
+            "attacked": attacked[seed],
+            "broken": attacked[seed] - int(standing.sum()),
+            "broken_by_attack_alone": attacked[seed] - int(alone[seed].sum()),
+            "standing": int(standing.sum()),
+        }
+        for seed, standing in kept.items()
+    ]
 
 
 def _accuracy(
     condition: Condition,
-    verdicts: tuple[Verdicts, Verdicts],
-    model: str,
-    seeds: list[int],
+    counts: list[CountOfSeed],
+    kept: Mapping[int, Booleans],
     spread: SeedSpread,
     helpers: list[str],
 ) -> Accuracy:
-    """`verdicts`: with what checks broke, and by the attacks alone."""
-    kept, kept_alone = (each.of(model, seeds, condition) for each in verdicts)
-    right = verdicts[0].of(model, seeds, None)
-    counts: list[CountOfSeed] = []
-    for seed, standing in kept.items():
-        attacked, images = int(right[seed].sum()), len(standing)
-        counts.append(
-            {
-                "seed": seed,
-                "images": images,
-                "attacked": attacked,
-                "broken": attacked - int(standing.sum()),
-                "broken_by_attack_alone": attacked - int(kept_alone[seed].sum()),
-                "standing": int(standing.sum()),
-            }
-        )
     total = _sums(counts)
     images = counts[0]["images"]
     mean, deviation = mean_and_deviation([count["standing"] / images for count in counts])
-    alone, _ = mean_and_deviation([int(kept_alone[seed].sum()) / images for seed in kept])
+    alone, _ = mean_and_deviation(
+        [(count["attacked"] - count["broken_by_attack_alone"]) / images for count in counts]
+    )
     low, high = wilson_interval(total["standing"] / len(counts), images, _CONFIDENCE)
     both: Interval | None = None
     if spread.freedom:
@@ -146,6 +169,12 @@ def _smallest(line: Mapping[Hashable, Any], seeds: list[int]) -> Smallest:
         "mean": finite(line["mean"]),
         "mean_of_broken": finite(line["mean_broken"]),
         "never_broken_share": line["never_broken_share"],
+        "by_attack_alone": {
+            "median": finite(line["median_uncorrected"]),
+            "mean": finite(line["mean_uncorrected"]),
+            "mean_of_broken": finite(line["mean_broken_uncorrected"]),
+            "never_broken_share": line["never_broken_share_uncorrected"],
+        },
         "seeds": [
             {"seed": seed, "never_broken": int(never), "sum_of_sizes": float(total)}
             for seed, never, total in counts

@@ -178,7 +178,7 @@ class Accuracy(TypedDict):
 
 
 class Smallest(TypedDict):
-    """Sizes of the smallest perturbations that an attack found, in one norm.
+    """Sizes of the smallest perturbations that an attack, or a check of it, found, in one norm.
 
     A misclassified image counts 0. None: infinite, or of no image.
     """
@@ -191,7 +191,17 @@ class Smallest(TypedDict):
     """The thesis's R (§2.2): infinite once an image was never broken."""
     mean_of_broken: float | None
     never_broken_share: float
+    by_attack_alone: "SizesAlone"
     seeds: list["SmallestOfSeed"]
+
+
+class SizesAlone(TypedDict):
+    """The same without what checks found. None as there."""
+
+    median: float | None
+    mean: float | None
+    mean_of_broken: float | None
+    never_broken_share: float
 
 
 class SmallestOfSeed(TypedDict):
@@ -215,11 +225,15 @@ class ResultsPart(TypedDict):
 
 
 class Verdict(TypedDict):
-    """What one check found on one seed."""
+    """What one check found on one seed, of one attack or of the model as a whole."""
 
     check: str
     group: str
     seed: int
+    attack: str | None
+    """The attack that was judged; None: the model as a whole."""
+    unexamined: list[str]
+    """Attacks that the check cannot judge."""
     verdict: str
     """pass, warn, fail, or skipped, where the check does not apply."""
     figure: float | None
@@ -231,11 +245,13 @@ class Verdict(TypedDict):
 
 
 class NotRun(TypedDict):
-    """A check that the experiment did not ask for; `cost` is in passes, in words."""
+    """A check that the experiment did not ask for."""
 
     check: str
-    group: str
+    asked_by: str
+    """The word of `checks.groups` in a config."""
     cost: str
+    """In passes, in words: n test images, s that survive at one epsilon, a iterative attacks."""
 
 
 class ChecksPart(TypedDict):
@@ -245,6 +261,7 @@ class ChecksPart(TypedDict):
     """Findings by verdict."""
     forward_passes: int
     backward_passes: int
+    """Of an image through the model; those of honest rows among them."""
     findings: list[Verdict]
     not_run: list[NotRun]
 

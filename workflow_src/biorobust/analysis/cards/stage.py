@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pandas as pd
-
 from biorobust.analysis.cards.attacked import attack_part
 from biorobust.analysis.cards.markdown import as_page
 from biorobust.analysis.cards.measured import results_part
@@ -23,9 +21,8 @@ from biorobust.analysis.cards.surroundings import (
 )
 from biorobust.analysis.cards.trust import checks_part
 from biorobust.analysis.cards.untried import untried_part
-from biorobust.analysis.collect import CORRECTIONS
 from biorobust.analysis.finding_marks import read_findings
-from biorobust.analysis.summary import read_results
+from biorobust.analysis.summary import read_corrections, read_results
 from biorobust.files import write_text
 from biorobust.jobs import Inputs, Job, Result
 from biorobust.planning import job_records
@@ -67,7 +64,7 @@ def make_card(
     """
     model, catalogue = config["model"]["name"], config["catalogue"]
     results = read_results(directory)
-    corrections = pd.read_parquet(directory / CORRECTIONS)
+    corrections = read_corrections(directory)
     data = data_part(config, manifest)
     attacks = [attack_part(each, catalogue, data["image_size"]) for each in config["attacks"]]
     measured = results_part(results.rows, corrections, results.grid, model)

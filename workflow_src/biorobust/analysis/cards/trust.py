@@ -18,6 +18,8 @@ def checks_part(
             "check": finding["check"],
             "group": finding["group"],
             "seed": finding["seed"],
+            "attack": finding["attack"] or None,
+            "unexamined": list(finding.get("unexamined", [])),
             "verdict": finding["verdict"],
             "figure": finding["figure"],
             "threshold": finding["threshold"],
@@ -30,13 +32,17 @@ def checks_part(
         "counts": {
             verdict: sum(finding["verdict"] == verdict for finding in own) for verdict in VERDICTS
         },
-        "forward_passes": sum(finding["forward_passes"] for finding in own),
-        "backward_passes": sum(finding["backward_passes"] for finding in own),
+        "forward_passes": _passes(own, "forward"),
+        "backward_passes": _passes(own, "backward"),
         "findings": verdicts,
         "not_run": [
-            {"check": check, "group": group, "cost": cost}
-            for group, checks in catalogue["checks"].items()
+            {"check": check, "asked_by": asked, "cost": cost}
+            for asked, checks in catalogue["checks"].items()
             for check, cost in checks.items()
             if check not in ran
         ],
     }
+
+
+def _passes(findings: Sequence[Finding], way: str) -> int:
+    return sum(each[f"{way}_passes"] + each[f"honest_{way}_passes"] for each in findings)

@@ -107,14 +107,22 @@ def _of_strength(
 
 
 def _of_groups(checks: ChecksPart, catalogue: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    left = [check["check"] for check in checks["not_run"]]
-    groups = {check["group"] for check in checks["not_run"]}
-    if left:
-        chosen = [group for group in catalogue["checks"] if group in groups]
+    for asked in catalogue["checks"]:
+        if left := [check["check"] for check in checks["not_run"] if check["asked_by"] == asked]:
+            yield (
+                "checks",
+                f"{len(left)} checks that checks.groups: {asked} in the config asks for: "
+                f"{', '.join(left)}.",
+            )
+    silent: dict[tuple[str, ...], dict[str, None]] = {}
+    for finding in checks["findings"]:
+        if finding["unexamined"] and finding["verdict"] != "skipped":
+            silent.setdefault(tuple(finding["unexamined"]), {})[finding["check"]] = None
+    for attacks, names in silent.items():
         yield (
-            "checks",
-            f"{len(left)} checks of the group {_listed(chosen)}, which is run on request "
-            f"(checks.groups in the config): {', '.join(left)}.",
+            "unexamined attacks",
+            f"Of {', '.join(attacks)}, whatever these checks look for, which cannot judge such an "
+            f"attack: {', '.join(names)}.",
         )
 
 
