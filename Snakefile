@@ -23,6 +23,7 @@ rule all:
     input:
         rules.tables.input,
         rules.figures.input,
+        rules.cards.input,
         rules.costs.input,
 
 

@@ -57,6 +57,7 @@ BESIDE = {
     "collect": ["results.parquet", "corrections.parquet"],
     "tables": [".csv", ".md", ".tex", ".txt"],
     "figures": [".png", ".pdf"],
+    "cards": [".md"],
 }
 
 

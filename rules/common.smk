@@ -232,7 +232,8 @@ def execution(wildcards, input, resources):
     settings["snakemake"] = command_line()
     entries = {entry.name: entry for entry in experiment.models}
     entry = entries.get(getattr(wildcards, "model", None))
-    if entry is not None and entry.weights is not None:
+    # The card of a model is of all its seeds, and needs no weights.
+    if entry is not None and entry.weights is not None and hasattr(wildcards, "seed"):
         settings["weights"] = str(weights_path(entry.weights, int(wildcards.seed)))
     return canonical_json(settings)
 

@@ -42,7 +42,7 @@ def show_tables():
             print(f"Warning: {warning}")
         for objection in objections(facts["checks"]):
             print(f"Check {objection}")
-    print(f"Tables, figures and rows: {folder}/")
+    print(f"Tables, figures, cards and rows: {folder}/")
 
 
 def costs_are_told(folder):

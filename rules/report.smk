@@ -73,6 +73,28 @@ for figure in outline["figures"]:
             " --inputs {params.inputs:q} --records figures={output.figures:q} --log {log:q}"
 
 
+rule card:
+    input:
+        lambda wildcards: report_records("cards", wildcards.model),
+    output:
+        "results/{experiment}/cards/{model}.md",
+        cards="results/{experiment}/cards/{model}.json",
+    log:
+        "results/{experiment}/logs/cards/{model}.log",
+    localrule: True
+    conda:
+        "../envs/biorobust.yaml"
+    params:
+        plan=lambda wildcards: report_plan("cards", wildcards.model)(wildcards),
+        inputs=lambda wildcards, input: report_inputs("cards", wildcards.model)(
+            wildcards, input
+        ),
+        execution=execution,
+    shell:
+        "python -m biorobust cards --plan {params.plan:q} --execution {params.execution:q}"
+        " --inputs {params.inputs:q} --records cards={output.cards:q} --log {log:q}"
+
+
 rule tables:
     input:
         lost_records,
@@ -93,7 +115,17 @@ rule figures:
         ),
 
 
-# Beside `tables`, since this one waits for the figures.
+rule cards:
+    input:
+        lost_records,
+        expand(
+            "results/{experiment}/cards/{model}.json",
+            experiment=experiment.name,
+            model=outline["cards"],
+        ),
+
+
+# Beside `tables`, since this one waits for the figures and cards.
 rule costs:
     input:
         lost_records,

@@ -79,7 +79,7 @@ def planned(project: Path, *arguments: str) -> set[str]:
         pairs = wildcards[1].split(", ")[1:] if wildcards else []
         values = [pair.split("=", 1)[1].removeprefix("eps-") for pair in pairs]
         jobs.add(" ".join([found[1], *values]))
-    return jobs - {"all", "tables", "figures"}
+    return jobs - {"all", "tables", "figures", "cards"}
 
 
 def edit(project: Path, file: str, old: str, new: str) -> None:

@@ -7,7 +7,8 @@ TRADE_OFF = {"table_trade_off"}
 # Made from every other record, so it comes with any job.
 COSTS = {"table_costs"}
 VERDICTS = {"table_checks"}
-REPORT = {"collect"} | ACCURACIES | SIZES | TRADE_OFF | COSTS | VERDICTS
+CARDS = {"card plain", "card retinal"}
+REPORT = {"collect"} | ACCURACIES | SIZES | TRADE_OFF | COSTS | VERDICTS | CARDS
 SAMPLES, SAMPLING = {"figure_dataset_samples"}, {"figure_retinal_sampling"}
 IMAGES = {"table_data"}
 # Both models are run for it.

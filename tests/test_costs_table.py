@@ -132,9 +132,9 @@ def test_what_is_no_record_of_results_is_refused(results: Path) -> None:
 
 def test_a_run_tells_its_costs_at_the_end(finished_project: Path, tmp_path: Path) -> None:
     costs = pd.read_csv(finished_project / "results/tiny/tables/costs.csv").set_index("stage")
-    # Six tables and six figures are made before this one.
+    # Six tables, six figures and two cards are made before this one.
     jobs = {"shard": 1, "train": 2, "attack": 4, "check": 4, "collect": 1}
-    jobs |= {"tables": 6, "figures": 6}
+    jobs |= {"tables": 6, "figures": 6, "cards": 2}
     assert costs["jobs"].to_dict() == {**jobs, "all": sum(jobs.values())}
     assert (costs["known"] == costs["jobs"]).all()
     assert (costs["wall_seconds"] > 0).all()

@@ -32,7 +32,7 @@ def to_do(project: Path) -> Counter[str]:
 def dry_run(project: Path) -> Counter[str]:
     """Jobs that Snakemake would do, by stage."""
     rules = (job.split()[0] for job in planned(project))
-    names = {"table": "tables", "figure": "figures", "check": "check"}
+    names = {"table": "tables", "figure": "figures", "check": "check", "card": "cards"}
     names["attack_part"] = "attack part"
     return Counter(names.get(rule) or names.get(rule.partition("_")[0], rule) for rule in rules)
 
@@ -117,6 +117,7 @@ def test_an_experiment_like_a_finished_one_takes_what_that_one_took(
         "collect": size_of(folder, "results.*") + size_of(folder, "corrections.*"),
         "tables": size_of(folder, "tables/*"),
         "figures": size_of(folder, "figures/*"),
+        "cards": size_of(folder, "cards/*"),
     }
     for name, size in sizes.items():
         assert stages[name].to_do.bytes == pytest.approx(size, rel=0.03), name

@@ -12,6 +12,7 @@ import pytest
 from pipeline import CONFIG, EXECUTION, copy_project, edit, planned, reconfigure
 from pipeline_jobs import (
     ACCURACIES,
+    CARDS,
     CHECKS,
     COSTS,
     EVERYTHING,
@@ -93,13 +94,13 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "analysis/statistics.py",
             "from math",
             "SPARE = 1\nfrom math",
-            ACCURACIES | SIZES | TRADE_OFF | VERDICTS,
+            ACCURACIES | SIZES | TRADE_OFF | VERDICTS | CARDS,
         ),
         (
             "analysis/typesetting.py",
             "_TEXT_WIDTH = 100",
             "_TEXT_WIDTH = 90",
-            {name for name in REPORT if name.startswith("table")} | IMAGES,
+            {name for name in REPORT if name.startswith("table")} | IMAGES | CARDS,
         ),
         (
             "analysis/figure_style.py",
@@ -114,7 +115,9 @@ def test_comment_docstring_reformat_and_touch_make_nothing_stale(project: Path, 
             "import LEVEL, ACCURACY",
             {"table_adversarial_accuracy"},
         ),
-        ("analysis/robustness.py", 'side="right"', 'side="left"', SIZES),
+        ("analysis/robustness.py", 'side="right"', 'side="left"', SIZES | CARDS),
+        ("analysis/cards/untried.py", "_FEW_SEEDS = 3", "_FEW_SEEDS = 4", CARDS),
+        ("analysis/cards/markdown.py", "Clean accuracy", "Accuracy", CARDS),
         (
             "analysis/accuracy_curve.py",
             "_BAR_STEP, _BARS_WIDTH = 3.0",
@@ -208,7 +211,7 @@ def test_an_edit_of_a_package_init_reruns_what_passes_through_it(project: Path) 
          | {f"attack {m} 7 pgd {e}" for m in ("plain", "retinal") for e in ("0.01", "8_255")}),
         ("attacks:", "  - {name: third, kind: standard, width: 2, stem_width: 4}\nattacks:",
          {"train third 0", "attack third 0 pgd 0.01", "attack third 0 pgd 8_255"} | REPORT
-         | {"check_rows third 0", "check_cheap third 0"}),
+         | {"check_rows third 0", "check_cheap third 0", "card third"}),
         ("attacks:", "checks: {thresholds: {monotone: {warn: 0}}}\nattacks:",
          {"check_rows plain 0", "check_rows retinal 0"} | REPORT),
         ("learning_rate: 1e-3", "learning_rate: 2e-3", PLAIN | RETINAL | REPORT),

@@ -27,8 +27,17 @@ STORMY = (
     + "execution: {attack_batch_size: 4, attack_shards: 2}\n"
 )
 # How many signals are meant for each stage, those to the whole run included.
-QUOTAS = {"shard": 3, "train": 5, "attack": 9, "check": 6, "collect": 3, "tables": 4, "figures": 6}
-LAST = ("tables", "figures")
+QUOTAS = {
+    "shard": 3,
+    "train": 5,
+    "attack": 7,
+    "check": 5,
+    "collect": 3,
+    "tables": 3,
+    "figures": 4,
+    "cards": 2,
+}
+LAST = ("tables", "figures", "cards")
 LEAST_HITS = 20
 KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 # Whom a signal goes to, as often as it stands here.

@@ -5,6 +5,7 @@ the same work, takes a result that is already there when it was orphaned, and ot
 work and writes its record last.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -112,6 +113,10 @@ def files_written(record: str, paths: Iterable[Path]) -> Result:
     return Result({record: {path.name: sha256_of_file(path) for path in paths}}, {record: {}})
 
 
+# What follows the stem of a file that is being written. Nothing else may: epsilon 1 must not clear
+# what epsilon 1.5 is writing, nor the card of model "a" what that of model "a.b" is.
+_OWN_PART = re.compile(r"(\.run|\.findings|\.corrections)?\.[a-z]+\.\d+\.part")
+
 Inputs = dict[str, Record]
 Work = Callable[[Job, Inputs], Result]
 
@@ -199,13 +204,14 @@ def _alone(job: Job) -> Iterator[bool]:
 def _clear_parts(job: Job) -> None:
     """Remove what a killed process of this job left half written."""
     for path in job.records.values():
-        # The attack jobs of a model share a folder, as checks, tables and figures do; others have
-        # one to themselves.
-        shared = job.plan["stage"] in ("attack", "check", "tables", "figures")
+        # The attack jobs of a model share a folder, as checks, tables, figures and cards do; others
+        # have one to themselves.
+        shared = job.plan["stage"] in ("attack", "check", "tables", "figures", "cards")
         for stem in {path.stem, *job.plan.get("files", [])} if shared else {"*"}:
-            # A letter must follow: epsilon 1 must not clear what epsilon 1.5 is writing.
             for part in path.parent.glob(f".{stem}.[a-z]*.part"):
-                part.unlink(missing_ok=True)
+                ending = part.name.removeprefix(f".{stem}")
+                if not shared or _OWN_PART.fullmatch(ending):
+                    part.unlink(missing_ok=True)
 
 
 def orphan_mark(record: Path) -> Path:

@@ -19,7 +19,7 @@ OUTLINE_VARIABLE = "BIOROBUST_OUTLINE"
 # Stands for the epsilon of an attack that searches for the smallest perturbation by itself.
 MINIMAL = "minimal"
 
-# The table that is made last, from every other table and figure.
+# The table that is made last, from every other table and figure and every card.
 COSTS = "costs"
 
 Place = TypeVar("Place", bound=PurePath)
@@ -144,28 +144,52 @@ def collect_plan(outline: Outline) -> Plan:
 
 
 def report_plan(outline: Outline, kind: str, name: str) -> Plan:
-    """The plan of one table or figure (`kind`: "tables" or "figures")."""
+    """The plan of one table, figure or card (`kind`: "tables", "figures" or "cards")."""
     plan = {
         "stage": kind,
         "name": name,
-        "files": report_files(outline, name),
+        "files": [name] if kind == "cards" else report_files(outline, name),
         **outline[kind][name],
         "inputs": {
             source: plan_digest(plan) for source, _, plan in report_inputs(outline, kind, name)
         },
     }
-    if name == "published":
+    if (kind, name) == ("tables", "published"):
         plan["config"] = outline["published"]
+    if kind == "cards":
+        plan["config"] = card_config(outline, name)
     return plan
+
+
+def card_config(outline: Outline, model: str) -> dict[str, Any]:
+    """What a model's card tells of the experiment beside its results."""
+    entry, shard = named(outline["models"], model), outline["shard"]
+    return {
+        "experiment": outline["experiment"],
+        "model": {
+            key: entry[key] for key in ("name", "kind", "implementation", "seeds", "train_config")
+        },
+        "data": {"settings": shard["config"], "source": shard["source"]},
+        "attacks": outline["attacks"],
+        "checks": {group["name"]: group["checks"] for group in outline["checks"]},
+        "code": {
+            "shard": shard["code"],
+            "train": entry["train_code"],
+            "attack": entry["attack_code"],
+            "check": entry["check_code"],
+            "collect": outline["collect"]["code"],
+        },
+        "catalogue": outline["catalogue"],
+    }
 
 
 def report_inputs(
     outline: Outline, kind: str, name: str
 ) -> Iterator[tuple[str, PurePosixPath, Plan]]:
-    """What a table or figure is made from: names, records below the experiment's folder, plans.
+    """What a report is made from: names, records below the experiment's folder, plans.
 
-    A name is "results", "shards" (the test split), "training:<model>:<seed>", or "tables:<name>"
-    and "figures:<name>" for the table of costs.
+    A name is "results", "shards" (the test split), "training:<model>:<seed>", or "tables:<name>",
+    "figures:<name>" and "cards:<model>" for the table of costs.
     """
     for source in outline[kind][name]["inputs"]:
         if source == "results":
@@ -185,7 +209,7 @@ def report_inputs(
 
 
 def report_record(kind: str, name: str) -> PurePosixPath:
-    """Where the record of a table or figure stands, below the experiment's folder."""
+    """Where the record of a table, figure or card stands, below the experiment's folder."""
     return PurePosixPath(kind, f"{name}.json")
 
 
@@ -262,7 +286,7 @@ def planned_records(outline: Outline) -> Iterator[tuple[PurePosixPath, Plan]]:
     for checks in check_jobs(outline):
         yield check_record(checks), check_plan(outline, checks)
     yield PurePosixPath("results.json"), collect_plan(outline)
-    reports = [(kind, name) for kind in ("tables", "figures") for name in outline[kind]]
+    reports = [(kind, name) for kind in ("tables", "figures", "cards") for name in outline[kind]]
     for kind, name in sorted(reports, key=lambda report: report == ("tables", COSTS)):
         yield report_record(kind, name), report_plan(outline, kind, name)
 

@@ -29,8 +29,14 @@ def _known_publication(key: str) -> str:
     return key
 
 
+def _no_run_report(name: str) -> str:
+    if name.endswith(".run"):
+        raise ValueError("must be a name that does not end in .run, as the reports of runs do")
+    return name
+
+
 class _Entry(Section):
-    name: Name
+    name: Annotated[Name, AfterValidator(_no_run_report)]
     weights: str | None = None
     """A safetensors file trained elsewhere; `{seed}` in it stands for the seed."""
     published: Annotated[str, AfterValidator(_known_publication)] | None = None

@@ -6,6 +6,7 @@ from typing import Any
 from biorobust.attacks.kinds import ATTACKS
 from biorobust.checks.kinds import GROUPS_OF, RUNS_MODEL, TRANSFERS, checks_of
 from biorobust.code_digest import code_digest
+from biorobust.config.cards import catalogue
 from biorobust.config.claims import planned_claim
 from biorobust.config.experiment import Experiment
 from biorobust.config.published import published_comparison
@@ -15,7 +16,7 @@ from biorobust.errors import UserError
 from biorobust.files import sha256_of_file
 from biorobust.models.kinds import MODELS
 from biorobust.planning import COSTS, MINIMAL, Outline
-from biorobust.stages import FIGURES, STAGES, TABLES, Figure
+from biorobust.stages import CARDS, FIGURES, STAGES, TABLES, Figure
 
 
 def make_outline(experiment: Experiment, cache: Path) -> Outline:
@@ -46,9 +47,11 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     if not comparison["models"]:
         # There is nothing to set beside.
         del tables["published"]
+    cards = {model["name"]: _card(model) for model in models}
     # What a run took is known once all else is there.
     tables[COSTS]["inputs"] += [f"tables:{name}" for name in tables if name != COSTS]
     tables[COSTS]["inputs"] += [f"figures:{name}" for name in figures]
+    tables[COSTS]["inputs"] += [f"cards:{name}" for name in cards]
     return {
         "experiment": experiment.name,
         "shard": {
@@ -63,6 +66,8 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         "collect": {"code": code_digest(STAGES["collect"])},
         "tables": tables,
         "figures": figures,
+        "cards": cards,
+        "catalogue": catalogue(),
         "published": comparison,
     }
 
@@ -101,6 +106,12 @@ def _model(experiment: Experiment, entry: Any, checks: list[dict[str, Any]]) -> 
             for group in checks
         },
     }
+
+
+def _card(model: dict[str, Any]) -> dict[str, Any]:
+    """What a model's card is made from; `planning.card_config` adds what it tells."""
+    trainings = [f"training:{model['name']}:{seed}" for seed in model["seeds"]]
+    return {"code": code_digest(CARDS), "inputs": ["results", "shards", *trainings]}
 
 
 def _checks(experiment: Experiment, group: str) -> dict[str, Any]:

@@ -15,13 +15,14 @@ from biorobust.planning import Plan, plan_digest
 
 # Of the default experiment, where nothing was measured yet: bytes a row of an attack's CSV, a row
 # of the collected table, findings and corrections of checks, a table in its four formats, a figure
-# in its two.
+# in its two, a card.
 _TYPICAL_BYTES = {
     "attack": 100,
     "collect": 50,
     "check": 5_000,
     "tables": 15_000,
     "figures": 250_000,
+    "cards": 90_000,
 }
 # A record and its run report.
 _TYPICAL_JSON_BYTES = 3_500
@@ -249,4 +250,4 @@ def _name(job: PlannedJob) -> str:
     """A model, a table or a figure by its name; the one job of another stage has none."""
     if job.plan["stage"] in ("train", "attack"):
         return job.record.parts[1]
-    return job.record.stem if job.stage in ("check", "tables", "figures") else ""
+    return job.record.stem if job.stage in ("check", "tables", "figures", "cards") else ""

@@ -1,0 +1,1 @@
+"""Robustness cards: what others need to repeat the evaluation of a model, one file a model."""
