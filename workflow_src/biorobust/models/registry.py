@@ -1,14 +1,15 @@
 """From a kind of model, as a config names it, to the model: new, or trained and on disk."""
 
 from importlib import import_module
-from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from biorobust.errors import UserError
+from biorobust.extensions import SPELLINGS, construct, is_reference, load_extension, told
 from biorobust.files import read_json, sha256_of_file
 from biorobust.models.base import ImageClassifier
 from biorobust.models.kinds import MODELS
@@ -18,9 +19,23 @@ _WEIGHTS = "weights.safetensors"
 
 
 def model_class(kind: str) -> type[ImageClassifier]:
-    """The class behind a kind; imports its module alone. Raises UserError for an unknown kind."""
+    """The class behind a kind, or behind a reference to a user's own; imports its module alone.
+
+    Raises UserError for an unknown kind, and for an own class that is no `ImageClassifier`.
+    """
+    if is_reference(kind):
+        own = load_extension(kind)
+        if not (isinstance(own, type) and issubclass(own, ImageClassifier)):
+            raise UserError(
+                f"{kind} is no ImageClassifier; derive it from "
+                "biorobust.models.base.ImageClassifier, which says what a model must keep"
+            )
+        return own
     if kind not in MODELS:
-        raise UserError(f"there is no model kind {kind!r}; the kinds are {', '.join(MODELS)}")
+        raise UserError(
+            f"there is no model kind {kind!r}; the kinds are {', '.join(MODELS)}, "
+            f"or your own as {SPELLINGS}"
+        )
     module, name = MODELS[kind].split(":")
     return cast(type[ImageClassifier], getattr(import_module(module), name))
 
@@ -29,27 +44,59 @@ def build_model(kind: str, *, image_size: int, classes: int, **options: Any) -> 
     """A new, untrained model in eval mode, initialised from PyTorch's global generator.
 
     image_size: N in pixels, a multiple of 8, from 32 up; classes: 2 or more; options: those of
-    the kind. Raises UserError for an unknown kind or option or an impossible value.
+    the kind, which may be a reference to a user's own class. Raises UserError for an unknown kind
+    or option or an impossible value, and for an own model that weights could not be loaded into.
     """
-    model = _construct(kind, image_size, classes, options)
+    family = model_class(kind)
+    if is_reference(kind):
+        # What could not be loaded again is told before hours of training, not after.
+        with torch.random.fork_rng(devices=[]):
+            require_loadable(kind, _without_memory(kind, family, image_size, classes, options))
+    model = construct(f"model kind {kind}", family, options, image_size=image_size, classes=classes)
     model.solve_constants()
     return model.eval()
 
 
-def _construct(
-    kind: str, image_size: int, classes: int, options: dict[str, Any]
+def _without_memory(
+    kind: str,
+    family: type[ImageClassifier],
+    image_size: int,
+    classes: int,
+    options: dict[str, Any],
 ) -> ImageClassifier:
-    family = model_class(kind)
-    known = [name for name in signature(family).parameters if name not in ("image_size", "classes")]
-    for option in options:
-        if option not in known:
-            raise UserError(
-                f"model kind {kind} has no option {option!r}; its options are {', '.join(known)}"
-            )
+    """The model on the meta device, where nothing is allocated or initialised.
+
+    The family's module has been imported before, or its own tensors would have no memory either.
+    """
+    what = f"model kind {kind}"
     try:
-        return family(image_size=image_size, classes=classes, **options)
-    except ValueError as error:
-        raise UserError(f"model kind {kind}: {error}") from error
+        with torch.device("meta"):
+            return construct(what, family, options, image_size=image_size, classes=classes)
+    except (RuntimeError, TypeError) as error:
+        if not is_reference(kind):
+            raise
+        raise UserError(
+            f"{what}: its constructor reads a tensor's values, which a model that is going to be "
+            f"loaded does not have yet; do it on first use in forward ({told(error)})"
+        ) from error
+
+
+def require_loadable(kind: str, model: ImageClassifier) -> None:
+    """Raise UserError where a model built on the meta device has tensors that weights don't fill.
+
+    Those are tensors that a constructor leaves outside of parameters and persistent buffers.
+    """
+    saved = model.state_dict(keep_vars=True)
+    for prefix, part in model.named_modules():
+        held = {**vars(part), **dict(part.named_buffers(recurse=False))}
+        for name, value in held.items():
+            place = f"{prefix}.{name}".removeprefix(".")
+            if isinstance(value, Tensor) and place not in saved:
+                raise UserError(
+                    f"model kind {kind} keeps the tensor {place} where it is not saved with the "
+                    f"weights; make it on first use in forward, or a persistent buffer: "
+                    f"register_buffer({name!r}, ...)"
+                )
 
 
 def load_model(directory: str | Path, device: str | torch.device = "cpu") -> ImageClassifier:
@@ -74,9 +121,8 @@ def load_model(directory: str | Path, device: str | torch.device = "cpu") -> Ima
             f"{weights_path} is damaged (its SHA-256 is not the one in {_RECORD}); "
             "train the model again"
         )
-    # On the meta device nothing is allocated or initialised; the weights take their places.
-    with torch.device("meta"):
-        model = _construct(kind, image_size, classes, options)
+    # The weights take the places of tensors without memory.
+    model = _without_memory(kind, model_class(kind), image_size, classes, options)
     try:
         model.load_state_dict(load_file(weights_path, device=str(device)), assign=True)
     except RuntimeError as error:
