@@ -87,6 +87,8 @@ def locate(module: str) -> Place:
 
 def require_own_name(place: Place) -> None:
     """Raise UserError for a file with the name of an installed module: either would be taken."""
+    if place.is_installed:
+        return
     top = place.name.partition(".")[0]
     installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     if top in sys.stdlib_module_names or PathFinder.find_spec(top, installed):
@@ -112,8 +114,8 @@ def find(name: str, root: Path) -> Place | None:
         return None
     folder = _folder(spec)
     for part in inner:
-        top = f"{top}.{part}"
-        spec = PathFinder.find_spec(top, _searched(spec))
+        # By its last name alone: a longer one would need its parents imported.
+        spec = PathFinder.find_spec(part, _searched(spec))
         if spec is None:
             return None
     file = Path(spec.origin).absolute() if spec.has_location and spec.origin else None
