@@ -1,10 +1,12 @@
 """From a kind of model, as a config names it, to the model: new, or trained and on disk."""
 
+import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -16,6 +18,11 @@ from biorobust.models.kinds import MODELS
 
 _RECORD = "training.json"
 _WEIGHTS = "weights.safetensors"
+
+SUFFIX = ".safetensors"
+"""By this a published file is told from a folder."""
+METADATA = "biorobust"
+"""Under this name a published file says how to build its model."""
 
 
 def model_class(kind: str) -> type[ImageClassifier]:
@@ -99,29 +106,44 @@ def require_loadable(kind: str, model: ImageClassifier) -> None:
                 )
 
 
-def load_model(directory: str | Path, device: str | torch.device = "cpu") -> ImageClassifier:
-    """A trained model from its `seed-<s>` folder, in eval mode, without gradients to its weights.
+def load_model(
+    directory: str | Path, device: str | torch.device = "cpu", *, kind: str | None = None
+) -> ImageClassifier:
+    """A trained model from its `seed-<s>` folder, or from a file that `publish_model` wrote.
+
+    In eval mode, without gradients to its weights. kind: the reference to the class of a model
+    that is a user's own. A published file needs it, since which code is run is not for somebody
+    else's file to say; it serves as well where a user's file has moved.
 
     Raises UserError where the record or the weights are missing, damaged or do not fit the code.
     """
-    record_path, weights_path = Path(directory) / _RECORD, Path(directory) / _WEIGHTS
-    record = read_json(record_path)
+    path = Path(directory)
+    is_published = path.suffix == SUFFIX
+    weights_path = path if is_published else path / _WEIGHTS
+    record_path = path if is_published else path / _RECORD
+    record = _published_record(path) if is_published else read_json(record_path)
     try:
         options = dict(record["config"]["model"])
-        kind, expected = options.pop("kind"), record["outputs"][_WEIGHTS]
-        image_size, classes = record["image_size"], record["classes"]
+        recorded, image_size, classes = options.pop("kind"), record["image_size"], record["classes"]
+        expected = None if is_published else record["outputs"][_WEIGHTS]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{record_path} is not the record of a trained model ({error!r}); train it again"
         ) from error
+    if is_published and is_reference(recorded) and kind is None:
+        raise UserError(
+            f"{path} holds a model of somebody's own, {recorded}; if you have and trust that code, "
+            f"say which: load_model({str(path)!r}, kind={recorded!r})"
+        )
     if not weights_path.is_file():
         raise UserError(f"{weights_path} is missing; train the model again")
-    if sha256_of_file(weights_path) != expected:
+    if expected is not None and sha256_of_file(weights_path) != expected:
         raise UserError(
             f"{weights_path} is damaged (its SHA-256 is not the one in {_RECORD}); "
             "train the model again"
         )
     # The weights take the places of tensors without memory.
+    kind = kind or recorded
     model = _without_memory(kind, model_class(kind), image_size, classes, options)
     try:
         model.load_state_dict(load_file(weights_path, device=str(device)), assign=True)
@@ -132,3 +154,29 @@ def load_model(directory: str | Path, device: str | torch.device = "cpu") -> Ima
             "train the model again"
         ) from error
     return model.eval().requires_grad_(False)
+
+
+def _published_record(file: Path) -> dict[str, Any]:
+    """What a published file says of its model: as a training record does.
+
+    Raises UserError where the file is missing, damaged, or was not written by `publish_model`.
+    """
+    try:
+        record: dict[str, Any] = json.loads(published_metadata(file)[METADATA])
+        record["config"]["model"]["kind"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{file} holds weights alone; biorobust.publish_model writes how to build the model too"
+        ) from error
+    return record
+
+
+def published_metadata(file: Path) -> dict[str, str]:
+    """The texts in a safetensors file. Raises UserError where it is missing or damaged."""
+    if not file.is_file():
+        raise UserError(f"there is no file {file}")
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return opened.metadata() or {}
+    except SafetensorError as error:
+        raise UserError(f"{file} is no intact safetensors file ({error})") from error
