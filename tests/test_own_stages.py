@@ -11,9 +11,12 @@ import torch
 import biorobust
 from biorobust.__main__ import main
 from biorobust.attacks import build_attack
+from biorobust.config.reading import read_experiment
 from biorobust.data.sources.catalogue import open_source, source_fingerprint
 from biorobust.errors import UserError
-from own_code import write_own
+from biorobust.forecast.command import forecast
+from biorobust.forecast.estimate import Given
+from own_code import CONFIG, write_own
 from tiny_jobs import TinyExperiment, make_experiment, succeed
 
 MODEL = {"name": "plain", "kind": "own_model.py:Own", "gain": 3}
@@ -111,6 +114,14 @@ def test_an_attack_that_could_not_be_used_is_told(
         build_attack("own_attack.py:Darker", **options)
     if not text:
         assert build_attack("own_attack.py:Darker", norm="linf").norm == "linf"
+
+
+def test_a_run_with_own_code_is_forecast(own_folder: Path) -> None:
+    np.save(own_folder / "images.npy", np.zeros((8, 5, 6, 3), dtype=np.uint8))
+    data = {"source": "own_data.py:OWN", "path": ".", "image_size": 32}
+    made = forecast(read_experiment({**CONFIG, "data": data}), own_folder / "results", Given())
+    jobs = {stage.stage: stage.to_do.jobs for stage in made.stages()}
+    assert (jobs["shard"], jobs["train"], jobs["attack"]) == (1, 2, 4)
 
 
 @pytest.mark.parametrize("minimal", [True, False])
