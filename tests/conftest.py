@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from background import Runs
+from own_code import write_own
 from pipeline import ROOT, copy_project, snakemake
 
 # Two workers on two cores: more threads each would only wait for one another.
@@ -44,3 +46,16 @@ def runs() -> Iterator[Runs]:
     started = Runs()
     yield started
     started.end()
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which snakemake would run, with a user's own code in it (see `own_code`)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    write_own(tmp_path)
+    yield tmp_path
+    # Another test's modules may have the same names.
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]

@@ -9,12 +9,12 @@ from pydantic.fields import FieldInfo
 from biorobust.attacks import build_attack
 from biorobust.attacks.catalogue import attack_class
 from biorobust.attacks.kinds import ATTACKS
-from biorobust.config.attacks import AttackEntry
+from biorobust.config.attacks import BuiltInAttack
 from biorobust.config.experiment import Experiment
 from biorobust.config.reading import read_experiment
 from biorobust.errors import UserError
 
-ENTRIES = get_args(get_args(AttackEntry)[0])
+ENTRIES = get_args(get_args(BuiltInAttack)[0])
 KINDS = {get_args(entry.model_fields["kind"].annotation)[0]: entry for entry in ENTRIES}
 MINIMAL = sorted(kind for kind in KINDS if "epsilons" not in KINDS[kind].model_fields)
 

@@ -27,6 +27,7 @@ EPSILON = "a finite number from 0 to 1 (0 or more for l2), such as 0.01, 1e-3 or
 IMAGE_SIZE = "a whole number, a multiple of 8, from 32 to 4096"
 LIST = "a list, as in [a, b]"
 SECTION = "a section of `key: value` lines"
+OWN = "or your own as FILE.py:NAME or PACKAGE.MODULE:NAME"
 
 
 def as_written(place: str) -> str:
@@ -92,7 +93,7 @@ def test_what_must_be_given(place: str) -> None:
 def test_an_unknown_kind_lists_the_kinds() -> None:
     kinds = (
         "coarse_fixations, cortical_fixations, multi_gaze, parallel_transformers, "
-        "retinal_fixations, standard"
+        f"retinal_fixations, standard, {OWN}"
     )
     config = config_with(**{"models.1.kind": "vit"})
     assert mistakes(config) == [f"models[1].kind: 'vit' is not allowed; allowed: {kinds}"]
@@ -100,7 +101,7 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
     assert mistakes(config) == [f"models[1].kind: missing; allowed: {kinds}"]
     attacks = ", ".join(sorted(ATTACKS))
     assert mistakes(config_with(**{"attacks.0.kind": "jump"})) == [
-        f"attacks[0].kind: 'jump' is not allowed; allowed: {attacks}"
+        f"attacks[0].kind: 'jump' is not allowed; allowed: {attacks}, {OWN}"
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from biorobust.config.experiment import Experiment
-from biorobust.config.models import ModelEntry
+from biorobust.config.models import BuiltInModel
 from biorobust.config.reading import read_experiment
 from biorobust.errors import UserError
 from biorobust.models import build_model
@@ -16,7 +16,7 @@ from biorobust.models.kinds import MODELS
 from biorobust.models.registry import model_class
 
 ENTRIES = {
-    entry.model_fields["kind"].annotation: entry for entry in get_args(get_args(ModelEntry)[0])
+    entry.model_fields["kind"].annotation: entry for entry in get_args(get_args(BuiltInModel)[0])
 }
 KINDS = {get_args(annotation)[0]: entry for annotation, entry in ENTRIES.items()}
 TINY = {"width": 2, "stem_width": 2}

@@ -1,7 +1,8 @@
 """Adversarial robustness of biologically inspired vision models, as a reproducible pipeline.
 
-`load_model` opens a trained model from its `seed-<s>` folder, `build_model` makes an untrained
-one. Both are resolved on first use, so that importing the package costs nothing.
+`load_model` opens a trained model from its `seed-<s>` folder, or from a file that `publish_model`
+wrote; `build_model` makes an untrained one; `load_images` opens the images of an experiment. All
+are resolved on first use, so that importing the package costs nothing.
 """
 
 from importlib import import_module
@@ -10,9 +11,11 @@ from typing import Any
 _PUBLIC = {
     "load_model": "biorobust.models.registry",
     "build_model": "biorobust.models.registry",
+    "publish_model": "biorobust.models.publishing",
+    "load_images": "biorobust.data.tensors",
 }
 
-__all__ = ["build_model", "load_model"]
+__all__ = ["build_model", "load_images", "load_model", "publish_model"]
 
 
 _PACKAGES = ("attacks", "sampling")

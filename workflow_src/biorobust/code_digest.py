@@ -1,9 +1,9 @@
 """What code a stage can reach, as one digest.
 
-In: a stage's module and, where the stage runs a model or an attack, their modules. Out: a SHA-256
-over the syntax trees of every first-party module that they import, at any depth, without
-comments, docstrings and layout, the same on every Python version that we support. A change that
-could change a number changes the digest; a reformat does not.
+In: a stage's module and, where the stage runs a model or an attack, their modules, which may be a
+user's own. Out: a SHA-256 over the syntax trees of every first-party module that they import, at
+any depth, without comments, docstrings and layout, the same on every Python version that we
+support. A change that could change a number changes the digest; a reformat does not.
 """
 
 import ast
@@ -13,6 +13,11 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import grimp
+
+from biorobust.errors import UserError
+from biorobust.extension_imports import own_modules, parsed
+from biorobust.extensions import Place
+from biorobust.files import sha256_of_file
 
 PACKAGE = "biorobust"
 
@@ -26,6 +31,8 @@ LEFT_OUT = frozenset(
         "biorobust.code_digest",
         "biorobust.environment",
         "biorobust.errors",
+        "biorobust.extension_imports",
+        "biorobust.extensions",
         "biorobust.gpus",
         "biorobust.jobs",
         "biorobust.models.kinds",
@@ -71,11 +78,37 @@ def _parents(module: str) -> Iterator[str]:
 
 
 def code_digest(*entries: str) -> str:
-    """SHA-256 in hex over the code that `entries` (dotted module names) can reach."""
+    """SHA-256 in hex over the code that `entries` can reach.
+
+    An entry is a dotted module name of the package, or the module of an extension's reference:
+    FILE.py, or dotted. Raises UserError where an extension's module is not there or not Python, or
+    two that are used together have one name.
+    """
+    own: dict[str, Place] = {}
+    package = {entry for entry in entries if entry.partition(".")[0] == PACKAGE}
+    for entry in sorted(set(entries) - package):
+        places, used = own_modules(entry)
+        package |= used
+        for place in places:
+            other = own.setdefault(place.name, place)
+            if other.file != place.file:
+                raise UserError(
+                    f"{other.file} and {place.file} have one name and would be used together; "
+                    "rename one of them"
+                )
     digest = hashlib.sha256()
-    for module in reachable_modules(entries):
+    for module in reachable_modules(package):
         digest.update(f"{module}\n{_module_digest(module)}\n".encode())
+    for name, place in sorted(own.items()):
+        digest.update(f"{name}\n{_own_digest(place)}\n".encode())
     return digest.hexdigest()
+
+
+def _own_digest(place: Place) -> str:
+    if place.file is None:
+        return ""
+    # Compiled modules have no syntax tree.
+    return tree_digest(parsed(place)) if place.file.suffix == ".py" else sha256_of_file(place.file)
 
 
 @cache
@@ -94,7 +127,11 @@ def source_digest(source: str) -> str:
 
     Raises SyntaxError where the source is not Python.
     """
-    tree = ast.parse(source)
+    return tree_digest(ast.parse(source))
+
+
+def tree_digest(tree: ast.Module) -> str:
+    """SHA-256 in hex of a syntax tree, as `source_digest` has it."""
     return hashlib.sha256("".join(_spell(tree)).encode()).hexdigest()
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from biorobust.extensions import is_reference
+
 
 class Figure(NamedTuple):
     """Where a figure's code starts, and what the figure is drawn from.
@@ -86,7 +88,10 @@ CARDS = "biorobust.analysis.cards.stage"
 
 
 def stage_modules(plan: Mapping[str, Any]) -> list[str]:
-    """The modules in which a planned job's code starts: the stage's, its models', its attack's."""
+    """The modules in which a planned job's code starts: the stage's, its models', its attack's.
+
+    Those of a user's own models, attacks and data set are as the config names them.
+    """
     if plan["stage"] == "tables":
         module = TABLES[plan["name"]]
     elif plan["stage"] == "figures":
@@ -97,4 +102,6 @@ def stage_modules(plan: Mapping[str, Any]) -> list[str]:
         module = STAGES[plan["stage"]]
     used = [plan[key] for key in ("implementation", "attack_implementation") if key in plan]
     used += plan.get("implementations", [])
+    if plan["stage"] == "shard" and is_reference(plan["config"]["source"]):
+        used.append(plan["config"]["source"])
     return [module, *(implementation.split(":")[0] for implementation in used)]

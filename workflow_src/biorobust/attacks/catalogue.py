@@ -7,12 +7,27 @@ from typing import Any, cast
 from biorobust.attacks.base import ImageAttack
 from biorobust.attacks.kinds import ATTACKS
 from biorobust.errors import UserError
+from biorobust.extensions import SPELLINGS, construct, is_reference, load_extension
 
 
 def attack_class(kind: str) -> type[ImageAttack]:
-    """The class behind a kind; imports its module alone. Raises UserError for an unknown kind."""
+    """The class behind a kind, or behind a reference to a user's own; imports its module alone.
+
+    Raises UserError for an unknown kind, and for an own class that is no `ImageAttack`.
+    """
+    if is_reference(kind):
+        own = load_extension(kind)
+        if not (isinstance(own, type) and issubclass(own, ImageAttack)):
+            raise UserError(
+                f"{kind} is no ImageAttack; derive it from BudgetAttack or MinimalAttack in "
+                "biorobust.attacks.base, which say what an attack must keep"
+            )
+        return own
     if kind not in ATTACKS:
-        raise UserError(f"there is no attack kind {kind!r}; the kinds are {', '.join(ATTACKS)}")
+        raise UserError(
+            f"there is no attack kind {kind!r}; the kinds are {', '.join(ATTACKS)}, "
+            f"or your own as {SPELLINGS}"
+        )
     module, name = ATTACKS[kind].split(":")
     return cast(type[ImageAttack], getattr(import_module(module), name))
 
@@ -20,17 +35,19 @@ def attack_class(kind: str) -> type[ImageAttack]:
 def build_attack(kind: str, **options: Any) -> ImageAttack:
     """An attack of a kind, with the kind's options; those left out have their defaults.
 
+    Of a user's own kind, `norm` may be given although its constructor takes none: it must then be
+    the norm that the attack has.
+
     Raises UserError for an unknown kind or option, or for an impossible value.
     """
     family = attack_class(kind)
-    known = list(signature(family).parameters)
-    for option in options:
-        if option not in known:
-            raise UserError(
-                f"attack kind {kind} has no option {option!r}; "
-                f"its options are {', '.join(known) or 'none'}"
-            )
-    try:
-        return family(**options)
-    except ValueError as error:
-        raise UserError(f"attack kind {kind}: {error}") from error
+    wanted = None
+    if is_reference(kind) and "norm" not in signature(family).parameters:
+        wanted = options.pop("norm", None)
+    attack = construct(f"attack kind {kind}", family, options)
+    if wanted not in (None, attack.norm):
+        raise UserError(
+            f"attack kind {kind} is of norm {attack.norm}, and the config says {wanted}; "
+            "correct the config"
+        )
+    return attack

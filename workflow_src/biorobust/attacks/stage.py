@@ -90,6 +90,9 @@ def _attacked(
     options = dict(job.plan["config"])
     epsilon, seed = options.pop("epsilon"), options.pop("seed")
     attack: ImageAttack = build_attack(**options)
+    if attack.minimal != (epsilon is None):
+        wants = "has no epsilon: leave epsilons out" if attack.minimal else "needs epsilons"
+        raise UserError(f"attack kind {options['kind']} {wants}; correct the config")
     folder = job.inputs["training"].parent
     model = load_model(folder, device=str(device))
     manner = Manner(

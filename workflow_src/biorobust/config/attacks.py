@@ -1,9 +1,31 @@
-"""What a config may say of each kind of attack. A test holds it against the constructors."""
+"""What a config may say of each kind of attack. A test holds it against the constructors.
 
-from typing import Annotated, ClassVar, Literal
+What it may say of a user's own is told from the source of that.
+"""
 
-from pydantic import Field, ValidationInfo, field_validator
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, Self
 
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from biorobust.config.own_kinds import (
+    BUILT_IN,
+    OWN,
+    ClassOutline,
+    Fault,
+    form_of,
+    outline_or_faults,
+    raise_faults,
+    read_options,
+)
 from biorobust.config.values import (
     EpsilonText,
     Integer,
@@ -201,7 +223,51 @@ class ContrastReduction(_Minimal):
     steps: Positive = 1000
 
 
-AttackEntry = Annotated[
+class OwnAttack(Section):
+    """A user's own class, by reference; all other keys are options of its constructor.
+
+    With epsilons it is under a budget, without it searches for the smallest perturbation. `norm`
+    may be left out where the class or its constructor tells it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Name
+    kind: str
+    norm: Literal["linf", "l2", "rms", "l0"] | None = None
+    epsilons: Annotated[tuple[EpsilonText, ...], NotEmpty] | None = None
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        outline, faults = outline_or_faults(self.kind)
+        known = outline.options
+        besides = type(self).model_fields
+        if known is not None:
+            known = {name: known[name] for name in known if name != "norm"}
+        options, more = read_options(self.model_extra or {}, known, besides)
+        norm = self.norm or outline.norm
+        if not faults:
+            faults = [*more, *self._faults(outline, norm)]
+        raise_faults("OwnAttack", faults)
+        return self.model_copy(update={**options, "norm": norm})
+
+    def _faults(self, outline: ClassOutline, norm: str | None) -> Iterator[Fault]:
+        for taken in {"epsilon", "seed"} & set(self.model_extra or {}):
+            yield taken, "is not an option's name that an attack can have; rename it", None
+        fixed = None if "norm" in (outline.options or {}) else outline.norm
+        if norm is None:
+            yield "norm", "missing; say linf, l2, rms or l0, whichever the attack has", None
+        elif fixed not in (None, norm):
+            yield "norm", f"must be {fixed}, which is the attack's; leave it out", norm
+        elif norm == "l0" and self.epsilons:
+            yield "norm", "must be linf, l2 or rms, since there are epsilons", norm
+        if outline.minimal is True and self.epsilons:
+            yield "epsilons", f"{self.kind} searches for the smallest perturbation; leave it out", 0
+        if outline.minimal is False and not self.epsilons:
+            yield "epsilons", "missing; it must be given", None
+
+
+BuiltInAttack = Annotated[
     AdamPgd
     | AdditiveUniformNoise
     | AutoAttack
@@ -221,4 +287,7 @@ AttackEntry = Annotated[
     | SinglePixel
     | Square,
     Field(discriminator="kind"),
+]
+AttackEntry = Annotated[
+    Annotated[BuiltInAttack, Tag(BUILT_IN)] | Annotated[OwnAttack, Tag(OWN)], Discriminator(form_of)
 ]

@@ -9,6 +9,7 @@ from biorobust.config.attacks import AttackEntry
 from biorobust.config.checks import Checks
 from biorobust.config.claims import Claim
 from biorobust.config.models import ModelEntry
+from biorobust.config.own_kinds import read_outline
 from biorobust.config.values import (
     Integer,
     Name,
@@ -19,6 +20,8 @@ from biorobust.config.values import (
     Switch,
     as_integer,
 )
+from biorobust.data.sources.catalogue import SOURCES
+from biorobust.extensions import SPELLINGS, is_reference
 
 Seed = Annotated[Integer, Field(ge=0, lt=2**31)]
 
@@ -34,13 +37,22 @@ def as_image_size(value: Any) -> int:
     return size
 
 
+def _as_source(value: Any) -> str:
+    if isinstance(value, str) and is_reference(value):
+        read_outline(value)
+        return value
+    if value not in SOURCES:
+        raise ValueError(f"must be {', '.join(map(repr, SOURCES))}, or your own as {SPELLINGS}")
+    return str(value)
+
+
 class Data(Section):
     """Which images, at what size. `path` is where the source's files are, if it needs any.
 
     `on_duplicates`: what becomes of a test set that holds training images, pixel for pixel.
     """
 
-    source: Literal["digits", "fashion_mnist", "cifar10", "imagenette", "imagefolder", "imagenet10"]
+    source: Annotated[str, BeforeValidator(_as_source)]
     image_size: Annotated[int, BeforeValidator(as_image_size)]
     path: str | None = None
     resize: Literal["thesis", "short_side"] = "thesis"

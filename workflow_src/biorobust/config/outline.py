@@ -13,6 +13,7 @@ from biorobust.config.published import published_comparison
 from biorobust.config.values import as_number
 from biorobust.data.sources.catalogue import source_fingerprint
 from biorobust.errors import UserError
+from biorobust.extensions import is_reference
 from biorobust.files import sha256_of_file
 from biorobust.models.kinds import MODELS
 from biorobust.planning import COSTS, MINIMAL, Outline
@@ -55,7 +56,7 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     return {
         "experiment": experiment.name,
         "shard": {
-            "code": code_digest(STAGES["shard"]),
+            "code": code_digest(STAGES["shard"], *_own_source(experiment.data.source)),
             # Whether copies are allowed decides if there is a result, and changes none.
             "config": experiment.data.model_dump(exclude={"path", "on_duplicates"}),
             "source": source,
@@ -73,7 +74,7 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
 
 
 def _model(experiment: Experiment, entry: Any, checks: list[dict[str, Any]]) -> dict[str, Any]:
-    implementation = MODELS[entry.kind]
+    implementation = MODELS.get(entry.kind, entry.kind)
     module = _module(implementation)
     config: dict[str, Any] = {
         "model": entry.model_dump(exclude={"name", "weights", "published"}),
@@ -94,7 +95,7 @@ def _model(experiment: Experiment, entry: Any, checks: list[dict[str, Any]]) -> 
         "train_config": config,
         "train_code": code_digest(STAGES["train"], module),
         "attack_code": {
-            kind: code_digest(STAGES["attack"], module, _module(ATTACKS[kind]))
+            kind: code_digest(STAGES["attack"], module, _module(ATTACKS.get(kind, kind)))
             for kind in sorted({attack.kind for attack in experiment.attacks})
         },
         "check_code": {
@@ -120,7 +121,7 @@ def _checks(experiment: Experiment, group: str) -> dict[str, Any]:
     implementations = {check.module for check in chosen.values()}
     transfer_from = None
     if group in RUNS_MODEL:
-        implementations |= {ATTACKS[attack.kind] for attack in experiment.attacks}
+        implementations |= {ATTACKS.get(a.kind, a.kind) for a in experiment.attacks}
     if group in TRANSFERS:
         plain = [entry.name for entry in experiment.models if entry.kind == "standard"]
         if plain:
@@ -139,6 +140,11 @@ def _checks(experiment: Experiment, group: str) -> dict[str, Any]:
         "runs_model": group in RUNS_MODEL,
         "transfer_from": transfer_from,
     }
+
+
+def _own_source(source: str) -> list[str]:
+    """The module of a user's own data set; the others' are the stage's own."""
+    return [_module(source)] if is_reference(source) else []
 
 
 def _module(implementation: str) -> str:
@@ -172,7 +178,7 @@ def _attack(entry: Any) -> dict[str, Any]:
     return {
         "name": entry.name,
         "kind": entry.kind,
-        "implementation": ATTACKS[entry.kind],
+        "implementation": ATTACKS.get(entry.kind, entry.kind),
         "norm": entry.norm,
         "config": entry.model_dump(exclude={"name", "epsilons"}),
         "epsilons": _epsilons(entry),
@@ -180,7 +186,7 @@ def _attack(entry: Any) -> dict[str, Any]:
 
 
 def _epsilons(entry: Any) -> list[dict[str, Any]]:
-    if not hasattr(entry, "epsilons"):
+    if getattr(entry, "epsilons", None) is None:
         return [{"text": MINIMAL, "value": None}]
     texts = sorted(entry.epsilons, key=as_number)
     return [{"text": text, "value": as_number(text)} for text in texts]

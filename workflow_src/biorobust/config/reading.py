@@ -11,9 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from biorobust.config.claims import Claim, claim_faults
 from biorobust.config.experiment import Experiment, as_image_size
 from biorobust.config.models import ModelEntry
+from biorobust.config.own_kinds import FORMS
 from biorobust.config.smoke import slimmed
 from biorobust.config.values import as_integer, as_number, as_written, repeated
 from biorobust.errors import UserError
+from biorobust.extensions import SPELLINGS
 from biorobust.stages import TABLES
 
 Raw = dict[str, Any]
@@ -158,7 +160,7 @@ def _explained(problem: Raw) -> str:
             where, section = _walk(location[:-1])
             if location[0] == "attacks" and location[-1] == "epsilons":
                 return (
-                    f"{where}.epsilons: attack kind {location[2]} searches for the smallest "
+                    f"{where}.epsilons: attack kind {location[-2]} searches for the smallest "
                     "perturbation and has no epsilon; leave epsilons out"
                 )
             # A key that is no text (YAML reads `on` as true) is the input of its own error.
@@ -171,7 +173,7 @@ def _explained(problem: Raw) -> str:
             return f"{_walk(location)[0]}: missing; it must be given"
         case "union_tag_not_found" | "union_tag_invalid":
             where, union = _walk(location)
-            kinds = ", ".join(union["discriminator"]["mapping"])
+            kinds = f"{', '.join(union['discriminator']['mapping'])}, or your own as {SPELLINGS}"
             if "kind" in value:
                 return f"{where}.kind: {_shown(value['kind'])} is not allowed; allowed: {kinds}"
             return f"{where}.kind: missing; allowed: {kinds}"
@@ -204,7 +206,10 @@ def _walk(location: Location) -> tuple[str, Raw]:
     where, node = "", _schema()
     for part in location:
         kinds = node.get("discriminator", {}).get("mapping", {})
-        if isinstance(part, int):
+        if part in FORMS and "oneOf" in node:
+            # Nobody wrote this either.
+            node = node["oneOf"][FORMS.index(part)]
+        elif isinstance(part, int):
             where, node = f"{where}[{part}]", node.get("items", {})
         elif part in kinds:
             # pydantic names the kind that it chose; nobody wrote it there as a key.

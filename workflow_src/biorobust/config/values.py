@@ -53,7 +53,8 @@ def as_integer(value: Any) -> int:
     return value
 
 
-def _as_switch(value: Any) -> bool:
+def as_switch(value: Any) -> bool:
+    """True or false, or text that spells it. Raises ValueError for anything else."""
     # Snakemake's `--config` delivers what is not spelled True or False as text.
     if value in ("true", "false"):
         return bool(value == "true")
@@ -105,7 +106,7 @@ def repeated(values: Iterable[Any]) -> list[Any]:
 Number = Annotated[float, BeforeValidator(as_number)]
 Integer = Annotated[int, BeforeValidator(as_integer)]
 Positive = Annotated[Integer, Field(ge=1)]
-Switch = Annotated[bool, BeforeValidator(_as_switch)]
+Switch = Annotated[bool, BeforeValidator(as_switch)]
 # Names become parts of file names.
 Name = Annotated[str, BeforeValidator(_as_name)]
 # The text of the config is kept: it names files and table columns. For fields after a `norm`.

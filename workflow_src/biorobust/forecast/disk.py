@@ -13,7 +13,7 @@ from biorobust.models.registry import model_class
 
 # numpy fills the header of a version 1.0 .npy up to a multiple of 64 bytes; ours take two.
 _NPY_HEADER = 128
-# safetensors' names of the types that models have.
+# safetensors' names of the types that models have; those of other types are about as long.
 _TYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL", torch.float64: "F64"}
 # A line of history.csv and TensorBoard's two scalars, an epoch; the heads of both files.
 _EPOCH_BYTES, _HISTORY_BYTES = 53 + 186, 160
@@ -37,16 +37,16 @@ def weights_bytes(model: Mapping[str, Any], image_size: int, classes: int) -> in
     the tensors. The model is built without memory for its tensors.
     """
     options = {key: value for key, value in model.items() if key != "kind"}
+    # A user's own module is imported before: its tensors may be read when it is.
+    family = model_class(model["kind"])
     with torch.device("meta"):
-        state = model_class(model["kind"])(
-            image_size=image_size, classes=classes, **options
-        ).state_dict()
+        state = family(image_size=image_size, classes=classes, **options).state_dict()
     header, end = {}, 0
     # The widest types come first, and so end up aligned.
     for name, tensor in sorted(state.items(), key=lambda item: (-item[1].itemsize, item[0])):
         begin, end = end, end + prod(tensor.shape) * tensor.itemsize
         header[name] = {
-            "dtype": _TYPES[tensor.dtype],
+            "dtype": _TYPES.get(tensor.dtype, "F16"),
             "shape": list(tensor.shape),
             "data_offsets": [begin, end],
         }

@@ -99,7 +99,8 @@ def _first_few(names: Sequence[str], few: int = 2) -> str:
 
 
 def _write(folder: Path, model: ImageClassifier, module: TrainingModule | None) -> dict[str, str]:
-    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    # Copies, since safetensors refuses two names of one tensor, which a user's model may have.
+    weights = {name: value.cpu().contiguous().clone() for name, value in model.state_dict().items()}
     history = module.history if module else []
     lines = [",".join(_HISTORY)] + [",".join(repr(row[key]) for key in _HISTORY) for row in history]
     arrays = {

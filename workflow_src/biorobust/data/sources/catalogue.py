@@ -7,8 +7,10 @@ from biorobust.data.sources.digits import DIGITS
 from biorobust.data.sources.fashion_mnist import FASHION_MNIST
 from biorobust.data.sources.folders import IMAGE_FOLDER, IMAGENET_10, IMAGENETTE
 from biorobust.data.sources.hash_cache import sha256_of_files
+from biorobust.data.sources.own import own_family
 from biorobust.data.sources.source import Family, Item, Source, Split, select
 from biorobust.errors import UserError
+from biorobust.extensions import SPELLINGS, is_reference
 from biorobust.files import canonical_json, sha256_of_text
 
 __all__ = [
@@ -34,8 +36,13 @@ SOURCES = tuple(_FAMILIES)
 
 
 def _family(source: str) -> Family:
+    if is_reference(source):
+        return own_family(source)
     if source not in _FAMILIES:
-        raise UserError(f"there is no data source {source!r}; choose one of {', '.join(SOURCES)}")
+        raise UserError(
+            f"there is no data source {source!r}; choose one of {', '.join(SOURCES)}, "
+            f"or your own as {SPELLINGS}"
+        )
     return _FAMILIES[source]
 
 
@@ -52,6 +59,7 @@ def open_source(
     - `imagefolder`: `path`/{train,test}/<class>/*, png, jpg or jpeg; classes sorted by name.
     - `imagenet10`: the thesis's ten synsets (3.1) out of an ILSVRC2012 tree,
       `path`/{train,val}/<synset>/*.
+    - FILE.py:NAME or PACKAGE.MODULE:NAME: a user's own `Family`.
 
     Downloads go to `download_folder`, by default `biorobust/datasets` in the XDG cache folder,
     where no `path` says otherwise. Images are decoded by each item's `load()`, not here.
