@@ -6,7 +6,7 @@ from biorobust.attacks.kinds import ATTACKS
 from biorobust.checks.kinds import GROUPS_OF, checks_of
 from biorobust.checks.recorded import AttackEntry as RecordedAttack
 from biorobust.checks.witnesses import method_of
-from biorobust.config.attacks import AttackEntry, Pgd
+from biorobust.config.attacks import BuiltInAttack, Pgd
 
 
 def catalogue() -> dict[str, Any]:
@@ -18,7 +18,7 @@ def catalogue() -> dict[str, Any]:
     - `checks`, by the word with which a config asks for them: what each costs, in passes of an
       image through the model, by check.
     """
-    entries = {_kind(entry): entry for entry in get_args(get_args(AttackEntry)[0])}
+    entries = {_kind(entry): entry for entry in get_args(get_args(BuiltInAttack)[0])}
     return {
         "attacks": {kind: _attack(kind, entries[kind]) for kind in ATTACKS},
         "losses": list(get_args(Pgd.model_fields["loss"].annotation)),

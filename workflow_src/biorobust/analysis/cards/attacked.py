@@ -16,11 +16,13 @@ def attack_part(
     options = {k: v for k, v in entry["config"].items() if k not in ("kind", "norm")}
     step = options.get("relative_step", 1.0 if entry["kind"] == "fgsm" else None)
     single = step is not None and options.get("steps", 1) == 1
+    # Nobody but its author knows how somebody's own attack searches.
+    method = catalogue["attacks"].get(entry["kind"], {"method": "one of its own"})["method"]
     return {
         "name": entry["name"],
         "kind": entry["kind"],
         "norm": entry["norm"],
-        "method": "single step" if single else catalogue["attacks"][entry["kind"]]["method"],
+        "method": "single step" if single else method,
         "options": options,
         "epsilons": [
             both_forms(epsilon["text"], epsilon["value"], entry["norm"], image_size, step)
