@@ -154,7 +154,9 @@ def test_the_planned_job_writes_what_was_claimed(
         say=print,
     )
     result = module.run(job, {})
-    assert set(result.outputs["tables"]) == {f"{table}.{e}" for e in ("csv", "md", "tex", "txt")}
+    assert set(result.outputs["tables"]) == {
+        f"{table}.{e}" for e in ("csv", "html", "md", "tex", "txt")
+    }
     found = pd.read_csv(folder / "tables" / f"{table}.csv")
     assert list(found["second"]) == ["plain", "eye"]
     assert list(found["difference"]) == pytest.approx([0.2, 0.1])
