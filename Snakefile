@@ -24,6 +24,7 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.costs.input,
+        rules.report.output,
 
 
 onsuccess:

@@ -199,9 +199,9 @@ def _alone(job: Job) -> Iterator[bool]:
 def _clear_parts(job: Job) -> None:
     """Remove what a killed process of this job left half written."""
     for path in job.records.values():
-        # The attack jobs of a model share a folder, as checks, tables and figures do; others have
-        # one to themselves.
-        shared = job.plan["stage"] in ("attack", "check", "tables", "figures")
+        # The attack jobs of a model share a folder, as checks, tables and figures do, and the page
+        # has what is of the collected rows beside it; others have one to themselves.
+        shared = job.plan["stage"] in ("attack", "check", "tables", "figures", "report")
         for stem in {path.stem, *job.plan.get("files", [])} if shared else {"*"}:
             # A letter must follow: epsilon 1 must not clear what epsilon 1.5 is writing.
             for part in path.parent.glob(f".{stem}.[a-z]*.part"):

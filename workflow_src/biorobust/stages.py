@@ -82,6 +82,7 @@ FIGURES = {
         "biorobust.analysis.adversarial_example", ("shards", "models"), most=2, attack=True
     ),
 }
+PAGE = "biorobust.analysis.report.stage"
 
 
 def stage_modules(plan: Mapping[str, Any]) -> list[str]:
@@ -90,6 +91,8 @@ def stage_modules(plan: Mapping[str, Any]) -> list[str]:
         module = TABLES[plan["name"]]
     elif plan["stage"] == "figures":
         module = FIGURES[plan["name"]].module
+    elif plan["stage"] == "report":
+        module = PAGE
     else:
         module = STAGES[plan["stage"]]
     used = [plan[key] for key in ("implementation", "attack_implementation") if key in plan]
