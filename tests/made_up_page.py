@@ -85,7 +85,8 @@ def page_command(
         for model in outline["models"]
         for seed in model["seeds"]
     ]
-    collected = Collected(rows, [], ["a made-up warning"], rows[:0], findings)
+    corrections = rows[:0].assign(corrects="")
+    collected = Collected(rows, [], ["a made-up warning"], corrections, findings)
     outputs = write_rows(folder, collected)
     places = {}
     for name, place, plan in report_inputs(outline, PAGE, PAGE):
