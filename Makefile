@@ -1,9 +1,9 @@
-# make run | test | test-slurm | test-chaos | lint | clean.
+# make run | report | test | test-browser | test-slurm | test-chaos | lint | clean.
 # Each sets up $(VENV) first, where it is missing or out of step.
 #   VENV=path    use (or make) that environment instead of .venv
 #   PYTHON=...   the Python (3.11 or newer) to make it with
-#   CORES=n      cores for `make run`, all by default
-#   ARGS=...     further arguments for snakemake (make run) or pytest (make test, make test-chaos)
+#   CORES=n      cores for `make run` and `make report`, all by default
+#   ARGS=...     further arguments for snakemake (make run, make report) or pytest (make test...)
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -16,10 +16,14 @@ WANTED := $(shell cat requirements.lock pyproject.toml | cksum | cut -d ' ' -f 1
 STAMP := $(VENV)/.biorobust-$(WANTED)
 export PYTHONPATH := $(CURDIR)/workflow_src$(if $(PYTHONPATH),:$(PYTHONPATH))
 
-.PHONY: run test test-slurm test-chaos lint clean setup
+.PHONY: run report test test-browser test-slurm test-chaos lint clean setup
 
 run: setup
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
+
+# The page, and whatever of it is missing or stale.
+report: setup
+	$(BIN)/snakemake report --cores $(CORES) $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
@@ -27,6 +31,12 @@ test: lint
 # A real SLURM on this machine, as root: apt-get install munge slurmctld slurmd
 test-slurm: setup
 	$(BIN)/python -m pytest --verbose -rs tests/slurm $(ARGS)
+
+# The page in a real browser: apt-get install chromium
+test-browser: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint requirements.lock --editable '.[browser]'
+	$(BIN)/python -m pytest --verbose -rs tests/browser $(ARGS)
 
 # A whole experiment in a storm of kills, and disks that are full or read-only: minutes.
 test-chaos: setup

@@ -25,6 +25,7 @@ rule all:
         rules.figures.input,
         rules.cards.input,
         rules.costs.input,
+        rules.report.output,
 
 
 onsuccess:

@@ -55,9 +55,10 @@ BESIDE = {
     "attack": [".csv"],
     "check": [".findings.json", ".corrections.csv"],
     "collect": ["results.parquet", "corrections.parquet"],
-    "tables": [".csv", ".md", ".tex", ".txt"],
-    "figures": [".png", ".pdf"],
+    "tables": [".csv", ".html", ".md", ".tex", ".txt"],
+    "figures": [".png", ".pdf", ".svg"],
     "cards": [".md"],
+    "report": [".html"],
 }
 
 

@@ -43,6 +43,9 @@ def show_tables():
         for objection in objections(facts["checks"]):
             print(f"Check {objection}")
     print(f"Tables, figures, cards and rows: {folder}/")
+    page = folder / planning.report_record(planning.PAGE, planning.PAGE)
+    if is_planned(page, planning.report_plan(outline, planning.PAGE, planning.PAGE)):
+        print(f"All of it on one page: {page.with_suffix('.html')}")
 
 
 def costs_are_told(folder):

@@ -28,7 +28,7 @@ for table in outline["tables"]:
         input:
             report_records("tables", table),
         output:
-            table_files(table, "csv", "md", "tex", "txt"),
+            table_files(table, "csv", "html", "md", "tex", "txt"),
             tables=f"results/{{experiment}}/tables/{table}.json",
         log:
             f"results/{{experiment}}/logs/tables/{table}.log",
@@ -55,6 +55,7 @@ for figure in outline["figures"]:
         output:
             f"results/{{experiment}}/figures/{figure}.png",
             f"results/{{experiment}}/figures/{figure}.pdf",
+            f"results/{{experiment}}/figures/{figure}.svg",
             figures=f"results/{{experiment}}/figures/{figure}.json",
         log:
             f"results/{{experiment}}/logs/figures/{figure}.log",
@@ -130,3 +131,24 @@ rule costs:
     input:
         lost_records,
         f"results/{experiment.name}/tables/{planning.COSTS}.json",
+
+
+# Everything on one page, for people.
+rule report:
+    input:
+        report_records(planning.PAGE, planning.PAGE),
+    output:
+        f"results/{experiment.name}/report.html",
+        report=f"results/{experiment.name}/report.json",
+    log:
+        f"results/{experiment.name}/logs/report.log",
+    localrule: True
+    conda:
+        "../envs/biorobust.yaml"
+    params:
+        plan=report_plan(planning.PAGE, planning.PAGE),
+        inputs=report_inputs(planning.PAGE, planning.PAGE),
+        execution=execution,
+    shell:
+        "python -m biorobust report --plan {params.plan:q} --execution {params.execution:q}"
+        " --inputs {params.inputs:q} --records report={output.report:q} --log {log:q}"

@@ -98,11 +98,12 @@ def reconfigure(project: Path, old: str, new: str) -> None:
 def result_bytes(project: Path, experiment: str = "tiny") -> dict[str, str]:
     """SHA-256 of every result that must be the same from run to run, by path.
 
-    Times and memory, which differ, stand in run reports and in the two tables of them alone.
+    Times and memory, which differ, stand in run reports, in the two tables of them, and on the page
+    that shows these.
     """
     folder = project / "results" / experiment
     varying = re.compile(
-        r"(^|/)(logs|tensorboard|partial)/|\.run\.json$|^tables/(trade_off|costs)\."
+        r"(^|/)(logs|tensorboard|partial)/|\.run\.json$|^(tables/(trade_off|costs)|report)\."
     )
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()

@@ -4,8 +4,9 @@ ACCURACIES = {"table_adversarial_accuracy", "figure_accuracy_curve", "figure_acc
 ACCURACIES |= {"table_differences"}
 SIZES = {"table_robustness", "figure_survival"}
 TRADE_OFF = {"table_trade_off"}
-# Made from every other record, so it comes with any job.
-COSTS = {"table_costs"}
+# Shows every other record, so it comes with any job; of these, costs are made from all others too.
+PAGE = {"report"}
+COSTS = {"table_costs"} | PAGE
 VERDICTS = {"table_checks"}
 CARDS = {"card plain", "card retinal"}
 REPORT = {"collect"} | ACCURACIES | SIZES | TRADE_OFF | COSTS | VERDICTS | CARDS

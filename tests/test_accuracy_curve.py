@@ -283,13 +283,13 @@ def test_same_results_same_bytes_in_another_process_and_style(tmp_path: Path) ->
         env=environment,
         check=True,
     )
-    assert [path.name for path in first] == ["accuracy_curve.png", "accuracy_curve.pdf"]
+    assert [path.name for path in first] == [f"accuracy_curve.{e}" for e in ("png", "pdf", "svg")]
     for path in first:
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
 
 
 def test_files_have_the_resolution_and_tell_no_date_or_version(tmp_path: Path) -> None:
-    png, pdf = draw_accuracy_curve(write_results(tmp_path), tmp_path / "figures")
+    png, pdf, _ = draw_accuracy_curve(write_results(tmp_path), tmp_path / "figures")
     with Image.open(png) as image:
         assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
         assert "Software" not in image.info

@@ -49,7 +49,9 @@ def results(tmp_path: Path) -> Path:
 
 def texts(results: Path) -> dict[str, str]:
     paths = write_checks(results, results / "tables")
-    assert [path.name for path in paths] == [f"checks.{e}" for e in ("csv", "md", "tex", "txt")]
+    assert [path.name for path in paths] == [
+        f"checks.{e}" for e in ("csv", "html", "md", "tex", "txt")
+    ]
     return {path.suffix: path.read_text(encoding="utf-8") for path in paths}
 
 

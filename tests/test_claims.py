@@ -112,7 +112,7 @@ def test_a_claim_without_results_is_undecided(tmp_path: Path) -> None:
     grid = make_grid({**{name: [0, 1] for name in KEPT}, "gone": [0, 1]}, {"pgd": ["0.01"]})
     folder = write_results(tmp_path / "results", rows(), grid)
     claims = [claim("lost", ("gone", "plain")), claim("half", ("eye", "plain"), ("eye", "gone"))]
-    text = write_claims(folder, tmp_path, claims)[3].read_text()
+    text = write_claims(folder, tmp_path, claims)[-1].read_text()
     assert "lost" in text and "missing" in text
     (half,) = (line for line in text.split("\n") if line.startswith("half  "))
     assert half.split()[1:5] == ["undecided", "1", "of", "2"]
@@ -125,8 +125,10 @@ def test_every_form_holds_verdicts_numbers_and_what_is_claimed(tmp_path: Path) -
         claim("cheap", ("eye", "plain"), at="clean", direction="not_lower", margin=1),
     ]
     paths = write_claims(folder, tmp_path / "tables", claims)
-    assert [path.name for path in paths] == [f"claims.{e}" for e in ("csv", "md", "tex", "txt")]
-    table, markdown, latex, text = (path.read_text(encoding="utf-8") for path in paths)
+    assert [path.name for path in paths] == [
+        f"claims.{e}" for e in ("csv", "html", "md", "tex", "txt")
+    ]
+    table, _, markdown, latex, text = (path.read_text(encoding="utf-8") for path in paths)
     lines = list(csv.DictReader(io.StringIO(table)))
     assert [(line["claim"], line["first"], line["verdict"]) for line in lines] == [
         ("robust", "eye", "supported"),

@@ -124,11 +124,11 @@ def test_a_claim_makes_only_its_tables_stale(tmp_path: Path) -> None:
     one = digests(outline(tmp_path, claims=[claim]))
     assert set(one) - set(without) == {"tables/claims.json"}
     changed = {path for path in without if one[path] != without[path]}
-    assert changed == {"tables/differences.json", "tables/costs.json"}
+    assert changed == {"tables/differences.json", "tables/costs.json", "report.json"}
     # Other words are not another comparison.
     reworded = digests(outline(tmp_path, claims=[claim | {"text": "thus", "source": "me"}]))
     changed = {path for path in one if one[path] != reworded[path]}
-    assert changed == {"tables/claims.json", "tables/costs.json"}
+    assert changed == {"tables/claims.json", "tables/costs.json", "report.json"}
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,9 @@ def test_the_planned_job_writes_what_was_claimed(
         say=print,
     )
     result = module.run(job, {})
-    assert set(result.outputs["tables"]) == {f"{table}.{e}" for e in ("csv", "md", "tex", "txt")}
+    assert set(result.outputs["tables"]) == {
+        f"{table}.{e}" for e in ("csv", "html", "md", "tex", "txt")
+    }
     found = pd.read_csv(folder / "tables" / f"{table}.csv")
     assert list(found["second"]) == ["plain", "eye"]
     assert list(found["difference"]) == pytest.approx([0.2, 0.1])

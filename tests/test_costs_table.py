@@ -53,7 +53,9 @@ def results(tmp_path: Path) -> Path:
 def table(results: Path, ending: str) -> str:
     reports = [("tables", results / "tables/pgd.json"), ("figures", results / "figures/curve.json")]
     paths = write_costs(results, results / "tables", reports)
-    assert [path.name for path in paths] == [f"costs.{end}" for end in ("csv", "md", "tex", "txt")]
+    assert [path.name for path in paths] == [
+        f"costs.{end}" for end in ("csv", "html", "md", "tex", "txt")
+    ]
     return (results / "tables" / f"costs.{ending}").read_text(encoding="utf-8")
 
 

@@ -119,7 +119,9 @@ def test_images_that_are_all_enlarged_are_no_fault() -> None:
 def test_the_files_hold_what_was_rendered(tmp_path: Path) -> None:
     (tmp_path / "hygiene.json").write_text(json.dumps(faulty()))
     paths = write_data_table(tmp_path, tmp_path / "tables")
-    assert [path.name for path in paths] == [f"data.{e}" for e in ("csv", "md", "tex", "txt")]
+    assert [path.name for path in paths] == [
+        f"data.{e}" for e in ("csv", "html", "md", "tex", "txt")
+    ]
     for path in paths:
         assert path.read_text(encoding="utf-8") == render(faulty())[path.suffix[1:]]
 

@@ -123,7 +123,7 @@ def written(folder: Path, *wanted: Comparison) -> dict[str, str]:
     results = write_results(folder / "results", made_up(), GRID)
     paths = write_differences(results, folder / "tables", list(wanted))
     assert [path.name for path in paths] == [
-        f"differences.{e}" for e in ("csv", "md", "tex", "txt")
+        f"differences.{e}" for e in ("csv", "html", "md", "tex", "txt")
     ]
     again = write_differences(results, folder / "again", list(wanted))
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]

@@ -118,6 +118,7 @@ def test_an_experiment_like_a_finished_one_takes_what_that_one_took(
         "tables": size_of(folder, "tables/*"),
         "figures": size_of(folder, "figures/*"),
         "cards": size_of(folder, "cards/*"),
+        "report": size_of(folder, "report.*"),
     }
     for name, size in sizes.items():
         assert stages[name].to_do.bytes == pytest.approx(size, rel=0.03), name
@@ -128,6 +129,8 @@ def test_an_experiment_like_a_finished_one_takes_what_that_one_took(
     took = {line.split(",")[0]: float(line.split(",")[wall]) for line in lines[1:-1]}
     # The table of costs itself is planned as well, at the mean of the other tables.
     took["tables"] = costs["tables"]
+    # The page is made after that table.
+    took["report"] = costs["report"]
     assert costs == pytest.approx(took)
     assert not any(tmp_path.glob("results"))
 

@@ -250,6 +250,10 @@ def test_a_figure_job_draws_trained_models_and_repeats_its_bytes(
     found = []
     for _ in range(2):
         succeed(command)
-        found.append([record.with_suffix(ending).read_bytes() for ending in (".png", ".pdf")])
+        found.append(
+            [record.with_suffix(ending).read_bytes() for ending in (".png", ".pdf", ".svg")]
+        )
     assert found[0] == found[1]
-    assert sorted(read_json(record)["outputs"]) == [f"{name}.pdf", f"{name}.png"]
+    assert sorted(read_json(record)["outputs"]) == [
+        f"{name}.{ending}" for ending in ("pdf", "png", "svg")
+    ]

@@ -58,6 +58,9 @@ def test_every_result_stands_where_the_readme_says(finished_project: Path) -> No
         "figures/dataset_samples.pdf",
         "figures/retinal_sampling.png",
         "figures/adversarial_example.pdf",
+        "figures/survival.svg",
+        "tables/pgd.html",
+        "report.html",
     ):
         assert (folder / name).stat().st_size > 0, name
 

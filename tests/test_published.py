@@ -92,7 +92,7 @@ def test_another_experiment_is_shown_but_not_judged(tmp_path: Path) -> None:
     assert verdicts(paths, "Table 2") == not_judged
     # Impossible it is wherever it was measured.
     assert verdicts(paths, "Table 1") == [*not_judged[:4], "impossible", "not judged"]
-    text = " ".join(paths[3].read_text(encoding="utf-8").split())
+    text = " ".join(paths[-1].read_text(encoding="utf-8").split())
     assert "Not judged under pgd, because of what is otherwise here: plain: width is 4" in text
     few = written(made_up(tmp_path, "few", images=100))
     assert verdicts(few, "Table 2") == not_judged
@@ -121,7 +121,7 @@ def test_figures_without_numbers_and_epsilons_without_attacks_say_so(tmp_path: P
     drawn = {**STANDARD, "published": "imagenet10-multi-gaze"}
     paths = written(made_up(tmp_path), drawn)
     assert verdicts(paths, "Fig. 16") == ["no number"] * 6
-    assert "79.6 ± 0.4" in paths[3].read_text(encoding="utf-8")
+    assert "79.6 ± 0.4" in paths[-1].read_text(encoding="utf-8")
     other = {**STANDARD, "published": "cifar10-standard"}
     assert lines(written(made_up(tmp_path, "b"), other))["released", "0.1"]["verdict"] == (
         "not attacked"
@@ -130,8 +130,10 @@ def test_figures_without_numbers_and_epsilons_without_attacks_say_so(tmp_path: P
 
 def test_every_form_holds_the_published_number_its_verdict_and_ours(tmp_path: Path) -> None:
     paths = written(made_up(tmp_path))
-    assert [path.name for path in paths] == [f"published.{e}" for e in ("csv", "md", "tex", "txt")]
-    _, markdown, latex, text = (path.read_text(encoding="utf-8") for path in paths)
+    assert [path.name for path in paths] == [
+        f"published.{e}" for e in ("csv", "html", "md", "tex", "txt")
+    ]
+    _, _, markdown, latex, text = (path.read_text(encoding="utf-8") for path in paths)
     assert "| 0.02! (impossible) |" in markdown
     assert "| 89.2! (agrees) |" in markdown
     assert "0.02% of 500 images is 0.1 of an image" in " ".join(text.split())
@@ -162,12 +164,14 @@ def test_the_honest_accuracy_is_judged_and_the_attacks_own_stands_behind(tmp_pat
 
 def test_nothing_to_set_beside_is_said(tmp_path: Path) -> None:
     paths = written(made_up(tmp_path), attack={**EXACT, "norm": "l2"})
-    assert paths[3].read_text() == "No attack of this experiment has the norm of a published one.\n"
+    assert (
+        paths[-1].read_text() == "No attack of this experiment has the norm of a published one.\n"
+    )
 
 
 def test_a_line_that_repeats_the_release_is_marked_with_why(tmp_path: Path) -> None:
     coarse = {**STANDARD, "published": "imagenet10-coarse"}
-    text = written(made_up(tmp_path), coarse)[3].read_text(encoding="utf-8")
+    text = written(made_up(tmp_path), coarse)[-1].read_text(encoding="utf-8")
     rows = [line.split("  ")[0] for line in text.split("\n") if line.startswith("plain, ")]
     assert [row for row in rows if row.endswith("!")] == ["plain, Table 1!"]
     assert "plain, Table 1!: wherever the released accuracies" in " ".join(text.split())

@@ -38,7 +38,7 @@ def results(tmp_path: Path) -> Path:
 def texts(results: Path) -> dict[str, str]:
     paths = write_robustness(results, results / "tables")
     assert [path.name for path in paths] == [
-        f"robustness.{ending}" for ending in ("csv", "md", "tex", "txt")
+        f"robustness.{ending}" for ending in ("csv", "html", "md", "tex", "txt")
     ]
     return {path.suffix: path.read_text(encoding="utf-8") for path in paths}
 

@@ -19,6 +19,7 @@ from pipeline_jobs import (
     EXAMPLE,
     FIGURES,
     IMAGES,
+    PAGE,
     PLAIN,
     PLAIN_ATTACKS,
     REPORT,
@@ -156,6 +157,22 @@ def test_an_edit_reruns_what_can_reach_it(
 ) -> None:
     edit(project, f"{PACKAGE}/{file}", old, new)
     assert planned(project) == (stale | COSTS if stale else set())
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("analysis/report/answer.py", "if seeds < 5:", "if seeds < 4:"),
+        ("analysis/report/templates/page.html", "The answer", "Answers"),
+        ("analysis/report/templates/style.css", "--page: #fdfdfb", "--page: #fefefe"),
+        ("analysis/report/templates/tables.js", "rows.length < 6", "rows.length < 7"),
+    ],
+)
+def test_an_edit_of_the_page_makes_the_page_alone_anew(
+    project: Path, file: str, old: str, new: str
+) -> None:
+    edit(project, f"{PACKAGE}/{file}", old, new)
+    assert planned(project) == PAGE
 
 
 PLANS = """\

@@ -96,7 +96,7 @@ STAGES = [
     (attack_stage, 1, [".eps-8_255.kept", "eps-8_255.csv"]),
     (attack_part_stage, 1, [".0-of-1.kept", "0-of-1.rows"]),
     (collect_stage, 1, ["corrections.parquet", "results.parquet"]),
-    (table_stage, 1, ["robustness.csv", "robustness.txt"]),
+    (table_stage, 1, ["robustness.csv", "robustness.html"]),
     (figure_stage, 8, ["survival.png", "survival.pdf"]),
 ]
 NAMES = [setup.__name__ for setup, _, _ in STAGES]

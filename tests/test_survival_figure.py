@@ -142,5 +142,5 @@ def test_nothing_is_cut_or_covered(results: Path) -> None:
 def test_same_results_same_bytes(results: Path, tmp_path: Path) -> None:
     first = draw_survival(results, tmp_path / "first")
     second = draw_survival(results, tmp_path / "second")
-    assert [path.name for path in first] == ["survival.png", "survival.pdf"]
+    assert [path.name for path in first] == [f"survival.{e}" for e in ("png", "pdf", "svg")]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]

@@ -59,7 +59,7 @@ EXPECTED = [
 
 def table_text(results: Path, ending: str) -> str:
     paths = write_tables(results, results / "tables")
-    assert [path.name for path in paths] == ["pgd.csv", "pgd.md", "pgd.tex", "pgd.txt"]
+    assert [path.name for path in paths] == ["pgd.csv", "pgd.html", "pgd.md", "pgd.tex", "pgd.txt"]
     return (results / "tables" / f"pgd.{ending}").read_text(encoding="utf-8")
 
 

@@ -57,7 +57,9 @@ def results(tmp_path: Path) -> Path:
 
 def table(results: Path, ending: str) -> str:
     paths = write_trade_off(results, results / "tables")
-    assert [path.name for path in paths] == [f"trade_off.{e}" for e in ("csv", "md", "tex", "txt")]
+    assert [path.name for path in paths] == [
+        f"trade_off.{e}" for e in ("csv", "html", "md", "tex", "txt")
+    ]
     return (results / "tables" / f"trade_off.{ending}").read_text(encoding="utf-8")
 
 

@@ -20,7 +20,7 @@ from biorobust.files import CANNOT_WRITE
 from biorobust.stages import STAGES, stage_modules
 from biorobust.terminal import shown_on
 
-_STAGES = (*STAGES, "tables", "figures", "cards")
+_STAGES = (*STAGES, "tables", "figures", "cards", "report")
 _COMMANDS = {
     "verify": "biorobust.commands",
     "partial": "biorobust.commands",

@@ -204,9 +204,9 @@ def _alone(job: Job) -> Iterator[bool]:
 def _clear_parts(job: Job) -> None:
     """Remove what a killed process of this job left half written."""
     for path in job.records.values():
-        # The attack jobs of a model share a folder, as checks, tables, figures and cards do; others
-        # have one to themselves.
-        shared = job.plan["stage"] in ("attack", "check", "tables", "figures", "cards")
+        # The attack jobs of a model share a folder, as checks, tables, figures and cards do, and
+        # the page has what is of the collected rows beside it; others have one to themselves.
+        shared = job.plan["stage"] in ("attack", "check", "tables", "figures", "cards", "report")
         for stem in {path.stem, *job.plan.get("files", [])} if shared else {"*"}:
             for part in path.parent.glob(f".{stem}.[a-z]*.part"):
                 ending = part.name.removeprefix(f".{stem}")

@@ -22,6 +22,9 @@ MINIMAL = "minimal"
 # The table that is made last, from every other table and figure and every card.
 COSTS = "costs"
 
+# The page that shows all of it: a stage, a kind of report and that report's name.
+PAGE = "report"
+
 Place = TypeVar("Place", bound=PurePath)
 Outline = dict[str, Any]
 Plan = dict[str, Any]
@@ -144,7 +147,7 @@ def collect_plan(outline: Outline) -> Plan:
 
 
 def report_plan(outline: Outline, kind: str, name: str) -> Plan:
-    """The plan of one table, figure or card (`kind`: "tables", "figures" or "cards")."""
+    """The plan of a report, which is of a `kind`: "tables", "figures", "cards" or "report"."""
     plan = {
         "stage": kind,
         "name": name,
@@ -158,6 +161,9 @@ def report_plan(outline: Outline, kind: str, name: str) -> Plan:
         plan["config"] = outline["published"]
     if kind == "cards":
         plan["config"] = card_config(outline, name)
+    if kind == PAGE:
+        rows = ("experiment", "shard", "models", "attacks", "checks", "collect")
+        plan["outline"] = {key: outline[key] for key in rows}
     return plan
 
 
@@ -189,7 +195,7 @@ def report_inputs(
     """What a report is made from: names, records below the experiment's folder, plans.
 
     A name is "results", "shards" (the test split), "training:<model>:<seed>", or "tables:<name>",
-    "figures:<name>" and "cards:<model>" for the table of costs.
+    "figures:<name>" and "cards:<model>" for the table of costs and the page.
     """
     for source in outline[kind][name]["inputs"]:
         if source == "results":
@@ -209,8 +215,8 @@ def report_inputs(
 
 
 def report_record(kind: str, name: str) -> PurePosixPath:
-    """Where the record of a table, figure or card stands, below the experiment's folder."""
-    return PurePosixPath(kind, f"{name}.json")
+    """Where the record of a table, figure, card or page stands, below the experiment's folder."""
+    return PurePosixPath("" if kind == PAGE else kind, f"{name}.json")
 
 
 def report_files(outline: Outline, name: str) -> list[str]:
@@ -289,6 +295,7 @@ def planned_records(outline: Outline) -> Iterator[tuple[PurePosixPath, Plan]]:
     reports = [(kind, name) for kind in ("tables", "figures", "cards") for name in outline[kind]]
     for kind, name in sorted(reports, key=lambda report: report == ("tables", COSTS)):
         yield report_record(kind, name), report_plan(outline, kind, name)
+    yield report_record(PAGE, PAGE), report_plan(outline, PAGE, PAGE)
 
 
 def training_record(model: str, seed: int) -> PurePosixPath:

@@ -85,6 +85,7 @@ FIGURES = {
     ),
 }
 CARDS = "biorobust.analysis.cards.stage"
+PAGE = "biorobust.analysis.report.stage"
 
 
 def stage_modules(plan: Mapping[str, Any]) -> list[str]:
@@ -98,6 +99,8 @@ def stage_modules(plan: Mapping[str, Any]) -> list[str]:
         module = FIGURES[plan["name"]].module
     elif plan["stage"] == "cards":
         module = CARDS
+    elif plan["stage"] == "report":
+        module = PAGE
     else:
         module = STAGES[plan["stage"]]
     used = [plan[key] for key in ("implementation", "attack_implementation") if key in plan]

@@ -28,7 +28,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def draw_accuracy_bars(directory: Path, output: Path) -> list[Path]:
-    """Write `<output>/accuracy_bars.png` (200 dots per inch) and `<output>/accuracy_bars.pdf`.
+    """Write `<output>/accuracy_bars.png` (200 dots per inch), `.pdf` and `.svg`.
 
     `directory` is the experiment's results folder (see `read_results`). The same results give
     the same bytes. Returns the paths written. Raises UserError as `read_results` and

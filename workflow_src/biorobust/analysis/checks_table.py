@@ -13,6 +13,7 @@ from biorobust.analysis.finding_marks import (
     most_serious,
     read_findings,
 )
+from biorobust.analysis.html_table import as_html
 from biorobust.analysis.summary import Grid, read_results
 from biorobust.analysis.typesetting import Body, as_latex, as_markdown, as_text
 from biorobust.files import write_text
@@ -31,7 +32,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_checks(directory: Path, output: Path) -> list[Path]:
-    """Write `<output>/checks.csv`, `.md`, `.tex` and `.txt`.
+    """Write `<output>/checks.csv`, `.html`, `.md`, `.tex` and `.txt`.
 
     `directory` is the experiment's results folder (see `read_results`). The same results give
     the same bytes. Returns the paths written. Raises UserError as `read_results` and
@@ -47,7 +48,7 @@ def write_checks(directory: Path, output: Path) -> list[Path]:
 
 
 def render(findings: list[Finding], grid: Grid, costs: str) -> dict[str, str]:
-    """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
+    """The table as {"csv": ..., "html": ..., "md": ..., "tex": ..., "txt": ...}.
 
     The CSV is for machines: one row a model, seed, check and attack that was judged, images as a
     JSON list. The others are for readers: for each model the most serious verdict over its seeds
@@ -81,6 +82,7 @@ def render(findings: list[Finding], grid: Grid, costs: str) -> dict[str, str]:
     ]
     return {
         "csv": _csv(findings),
+        "html": "\n".join(as_html(*part) for part in below),
         "md": "\n".join(as_markdown(*part) for part in below),
         "tex": "\n".join(
             as_latex(header, body, caption[:1] + notes, f"checks-{model}")

@@ -10,6 +10,7 @@ from biorobust.analysis.claims import HIGHER, NOT_LOWER, judge, weigh
 from biorobust.analysis.differences import LEVEL
 from biorobust.analysis.differences_table import interval, points
 from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
+from biorobust.analysis.html_table import as_html
 from biorobust.analysis.summary import CLEAN, check_agreement, read_results
 from biorobust.analysis.typesetting import as_latex, as_markdown, as_text
 from biorobust.analysis.verdicts import per_image
@@ -30,7 +31,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_claims(directory: Path, output: Path, claims: Claims) -> list[Path]:
-    """Write `<output>/claims.csv`, `.md`, `.tex` and `.txt`.
+    """Write `<output>/claims.csv`, `.html`, `.md`, `.tex` and `.txt`.
 
     `directory` is the experiment's results folder (see `read_results`); `claims` as for `weigh`,
     each with its text and source, at least one. The same results give the same bytes. Returns the
@@ -47,7 +48,7 @@ def write_claims(directory: Path, output: Path, claims: Claims) -> list[Path]:
 
 
 def render(lines: pd.DataFrame, claims: Claims, findings: Sequence[Finding] = ()) -> dict[str, str]:
-    """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
+    """The table as {"csv": ..., "html": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `lines` is what `weigh` returns for `claims`. The CSV has a row a comparison, in full
     precision, with the claim's verdict. The others are for readers: a row a claim, with its
@@ -67,6 +68,7 @@ def render(lines: pd.DataFrame, claims: Claims, findings: Sequence[Finding] = ()
     )
     return {
         "csv": str(table.to_csv(index=False, lineterminator="\n")),
+        "html": as_html(_HEADER, body, caption),
         "md": as_markdown(_HEADER, body, caption),
         "tex": as_latex(_HEADER, body, caption, "claims"),
         "txt": as_text(_HEADER, body, caption),

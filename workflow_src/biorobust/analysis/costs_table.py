@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from biorobust.analysis.html_table import as_html
 from biorobust.analysis.quantities import duration, peak_memory
 from biorobust.analysis.stage_costs import read_stage_costs, summarise_stage_costs
 from biorobust.analysis.summary import Grid
@@ -32,7 +33,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_costs(directory: Path, output: Path, reports: Iterable[tuple[str, Path]]) -> list[Path]:
-    """Write `<output>/costs.csv`, `.md`, `.tex` and `.txt`.
+    """Write `<output>/costs.csv`, `.html`, `.md`, `.tex` and `.txt`.
 
     `directory` is the experiment's results folder; `reports` are (stage, record) of its tables
     and figures. Returns the paths written. Raises UserError where `results.json` there is no
@@ -52,7 +53,7 @@ def write_costs(directory: Path, output: Path, reports: Iterable[tuple[str, Path
 
 
 def render(costs: pd.DataFrame) -> dict[str, str]:
-    """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
+    """The table as {"csv": ..., "html": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `costs` is what `read_stage_costs` returns. The CSV is for machines: seconds, hours and bytes
     in full precision. The LaTeX needs the package booktabs.
@@ -71,6 +72,7 @@ def render(costs: pd.DataFrame) -> dict[str, str]:
     caption = describe(summary)
     return {
         "csv": summary.to_csv(index=False, lineterminator="\n"),
+        "html": as_html(_HEADER, body, caption),
         "md": as_markdown(_HEADER, body, caption),
         "tex": as_latex(_HEADER, body, caption, "costs"),
         "txt": as_text(_HEADER, body, caption),

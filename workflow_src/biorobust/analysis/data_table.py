@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from biorobust.analysis.html_table import as_html
 from biorobust.analysis.typesetting import Body, as_latex, as_markdown, as_text
 from biorobust.data.shards import HYGIENE
 from biorobust.errors import UserError
@@ -30,7 +31,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_data_table(shards: Path, output: Path) -> list[Path]:
-    """Write `<output>/data.csv`, `.md`, `.tex` and `.txt`.
+    """Write `<output>/data.csv`, `.html`, `.md`, `.tex` and `.txt`.
 
     `shards` is the folder of the test split, where the shard stage leaves its report on both
     splits. Returns the paths written. Raises UserError where there is no such report.
@@ -49,7 +50,7 @@ def write_data_table(shards: Path, output: Path) -> list[Path]:
 
 
 def render(report: dict[str, Any]) -> dict[str, str]:
-    """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
+    """The table as {"csv": ..., "html": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `report` is what `biorobust.data.hygiene.report.inspect` returns. The CSV has the numbers
     alone, empty where a column says nothing of a row; the others warn below the table of what
@@ -66,6 +67,7 @@ def render(report: dict[str, Any]) -> dict[str, str]:
     caption += [f"Warning: {warning}." for warning in warnings(report)]
     return {
         "csv": text.getvalue(),
+        "html": as_html(_HEADER, body, caption),
         "md": as_markdown(_HEADER, body, caption),
         "tex": as_latex(_HEADER, body, caption, "data"),
         "txt": as_text(_HEADER, body, caption),

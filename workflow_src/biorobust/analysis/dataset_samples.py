@@ -24,7 +24,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def draw_dataset_samples(shards: Path, output: Path) -> list[Path]:
-    """Write `<output>/dataset_samples.png` (200 dots per inch) and `.pdf`.
+    """Write `<output>/dataset_samples.png` (200 dots per inch), `.pdf` and `.svg`.
 
     `shards` is the folder of the test split. Returns the paths written. Raises UserError as
     `open_shards` does.

@@ -16,6 +16,7 @@ from biorobust.analysis.differences import (
     compare,
 )
 from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
+from biorobust.analysis.html_table import as_html, as_paragraphs
 from biorobust.analysis.power import images_needed, seeds_needed
 from biorobust.analysis.summary import CLEAN, check_agreement, read_results
 from biorobust.analysis.typesetting import Body, Strong, as_latex, as_markdown, as_text
@@ -39,7 +40,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_differences(directory: Path, output: Path, wanted: list[Comparison]) -> list[Path]:
-    """Write `<output>/differences.csv`, `.md`, `.tex` and `.txt`.
+    """Write `<output>/differences.csv`, `.html`, `.md`, `.tex` and `.txt`.
 
     `directory` is the experiment's results folder (see `read_results`). Without comparisons
     `wanted`, every model is compared with the first. The same results give the same bytes.
@@ -57,7 +58,7 @@ def write_differences(directory: Path, output: Path, wanted: list[Comparison]) -
 
 
 def render(lines: pd.DataFrame, findings: Sequence[Finding] = ()) -> dict[str, str]:
-    """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
+    """The table as {"csv": ..., "html": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `lines` is what `compare` returns, which the CSV holds in full precision, tuples with blanks
     between the seeds. The others are for readers: a part an attack, a line a comparison, without
@@ -78,7 +79,9 @@ def render(lines: pd.DataFrame, findings: Sequence[Finding] = ()) -> dict[str, s
         parts.append(("differences-needed", header, needed))
     if not parts:
         nothing = "No image tells any of the compared models apart.\n"
-        return {"csv": _csv(lines), "md": nothing, "tex": f"% {nothing}", "txt": nothing}
+        (html,) = as_paragraphs([nothing])
+        printed = {"html": f"{html}\n", "md": nothing, "tex": f"% {nothing}", "txt": nothing}
+        return {"csv": _csv(lines), **printed}
     numbers = [
         (line[side], line["attack"])
         for line in lines.to_dict("records")
@@ -90,6 +93,7 @@ def render(lines: pd.DataFrame, findings: Sequence[Finding] = ()) -> dict[str, s
     captioned = list(zip(parts, [*[[]] * (len(parts) - 1), caption], strict=True))
     return {
         "csv": _csv(lines),
+        "html": "\n".join(as_html(header, body, below) for (_, header, body), below in captioned),
         "md": "\n".join(as_markdown(header, body, below) for (_, header, body), below in captioned),
         "tex": "\n".join(as_latex(header, body, caption, label) for label, header, body in parts),
         "txt": "\n".join(as_text(header, body, below) for (_, header, body), below in captioned),

@@ -27,17 +27,20 @@ _PANELS_A_ROW = 3
 _METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None},
 }
 
 
 def write_figure(draw: Callable[[], Figure], output: Path, name: str) -> list[Path]:
-    """Write what `draw` draws as `<output>/<name>.png` (200 dots per inch) and `.pdf`.
+    """Write what `draw` draws as `<output>/<name>.png` (200 dots per inch), `.pdf` and `.svg`.
 
     Returns the paths written. Raises UserError where the folder cannot be written.
     """
     paths = []
     # A reader's own matplotlibrc must not change the figure.
-    with matplotlib.style.context(["default", {"pdf.fonttype": 42}]):
+    # The salt is what an SVG's names for its parts would else be drawn at random from.
+    settings = {"pdf.fonttype": 42, "svg.hashsalt": name}
+    with matplotlib.style.context(["default", settings]):
         figure = draw()
         for ending, metadata in _METADATA.items():
             buffer = BytesIO()

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
+from biorobust.analysis.html_table import as_html, as_paragraphs
 from biorobust.analysis.published_comparison import NOT_JUDGED, compare
 from biorobust.analysis.summary import CLEAN, read_results, summarise
 from biorobust.analysis.typesetting import Body, as_latex, as_markdown, as_text
@@ -28,7 +29,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_published(directory: Path, output: Path, comparison: dict[str, Any]) -> list[Path]:
-    """Write `<output>/published.csv`, `.md`, `.tex` and `.txt`.
+    """Write `<output>/published.csv`, `.html`, `.md`, `.tex` and `.txt`.
 
     `directory` is the experiment's results folder (see `read_results`), `comparison` as for
     `compare`. The same results give the same bytes. Returns the paths written. Raises UserError
@@ -44,7 +45,7 @@ def write_published(directory: Path, output: Path, comparison: dict[str, Any]) -
 
 
 def render(lines: pd.DataFrame, findings: Sequence[Finding] = ()) -> dict[str, str]:
-    """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
+    """The table as {"csv": ..., "html": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `lines` is what `compare` returns, which the CSV holds in full precision. The others are for
     readers: a row for each source of a model, with the verdict under each number, a row for what
@@ -53,7 +54,9 @@ def render(lines: pd.DataFrame, findings: Sequence[Finding] = ()) -> dict[str, s
     """
     if lines.empty:
         nothing = "No attack of this experiment has the norm of a published one.\n"
-        return {"csv": _csv(lines), "md": nothing, "tex": f"% {nothing}", "txt": nothing}
+        (html,) = as_paragraphs([nothing])
+        printed = {"html": f"{html}\n", "md": nothing, "tex": f"% {nothing}", "txt": nothing}
+        return {"csv": _csv(lines), **printed}
     numbers = zip(lines["model"], lines["attack"], strict=True)
     caption = [*describe(lines), *footnotes(findings, numbers)]
     parts = []
@@ -67,6 +70,7 @@ def render(lines: pd.DataFrame, findings: Sequence[Finding] = ()) -> dict[str, s
     captioned = list(zip(parts, captions, strict=True))
     return {
         "csv": _csv(lines),
+        "html": "\n".join(as_html(head, body, below) for (_, head, body), below in captioned),
         "md": "\n".join(as_markdown(head, body, below) for (_, head, body), below in captioned),
         "tex": "\n".join(
             as_latex(head, body, caption, f"published-{name}") for name, head, body in parts

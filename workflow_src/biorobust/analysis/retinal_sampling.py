@@ -29,7 +29,10 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def draw_retinal_sampling(image_size: int, output: Path) -> list[Path]:
-    """Write `<output>/retinal_sampling.png` (200 dots per inch) and `.pdf`; returns the paths."""
+    """Write `<output>/retinal_sampling.png` (200 dots per inch), `.pdf` and `.svg`.
+
+    Returns the paths.
+    """
     return write_figure(lambda: retinal_sampling(image_size), output, "retinal_sampling")
 
 

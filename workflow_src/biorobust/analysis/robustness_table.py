@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
+from biorobust.analysis.html_table import as_html
 from biorobust.analysis.robustness import OVER_ATTACKS, STATISTICS, summarise_robustness
 from biorobust.analysis.summary import NORMS, Grid, budgets, read_corrections, read_results
 from biorobust.analysis.typesetting import NORM_NAMES, as_latex, as_markdown, as_text
@@ -32,7 +33,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_robustness(directory: Path, output: Path) -> list[Path]:
-    """Write `<output>/robustness.csv`, `.md`, `.tex` and `.txt`.
+    """Write `<output>/robustness.csv`, `.html`, `.md`, `.tex` and `.txt`.
 
     `directory` is the experiment's results folder (see `read_results`). The same results give
     the same bytes. Returns the paths written. Raises UserError as `read_results`,
@@ -48,7 +49,7 @@ def write_robustness(directory: Path, output: Path) -> list[Path]:
 
 
 def render(summary: pd.DataFrame, grid: Grid, findings: Sequence[Finding] = ()) -> dict[str, str]:
-    """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
+    """The table as {"csv": ..., "html": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `summary` is what `summarise_robustness` returns for `grid`. The CSV is for machines: one row
     per (norm, model, attack) in full precision, `never_broken` and `total` (sum of the sizes)
@@ -85,6 +86,7 @@ def render(summary: pd.DataFrame, grid: Grid, findings: Sequence[Finding] = ()) 
     captioned = list(zip(parts, captions, strict=True))
     return {
         "csv": _csv(summary),
+        "html": "\n".join(as_html(header, body, below) for (_, header, body), below in captioned),
         "md": "\n".join(as_markdown(header, body, below) for (_, header, body), below in captioned),
         "tex": "\n".join(as_latex(header, body, caption, label) for label, header, body in parts),
         "txt": "\n".join(as_text(header, body, below) for (_, header, body), below in captioned),

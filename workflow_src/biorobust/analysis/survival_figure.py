@@ -30,7 +30,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def draw_survival(directory: Path, output: Path) -> list[Path]:
-    """Write `<output>/survival.png` (200 dots per inch) and `<output>/survival.pdf`.
+    """Write `<output>/survival.png` (200 dots per inch), `.pdf` and `.svg`.
 
     `directory` is the experiment's results folder (see `read_results`). The same results give
     the same bytes. Returns the paths written. Raises UserError as `read_results`,

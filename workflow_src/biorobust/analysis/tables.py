@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
+from biorobust.analysis.html_table import as_html
 from biorobust.analysis.leaders import leaders
 from biorobust.analysis.summary import CLEAN, Attack, Grid, budgets, read_results, summarise
 from biorobust.analysis.typesetting import NORM_NAMES, Strong, as_latex, as_markdown, as_text
@@ -27,7 +28,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_tables(directory: Path, output: Path) -> list[Path]:
-    """Write `<output>/<attack>.csv`, `.md`, `.tex` and `.txt` for each attack with epsilons.
+    """Write `<output>/<attack>.csv`, `.html`, `.md`, `.tex`, `.txt` for each attack with epsilons.
 
     An attack that looks for the smallest perturbation itself has none, hence no such table.
     `directory` is the experiment's results folder (see `read_results`). The same results give
@@ -53,7 +54,7 @@ def render(
     best: dict[str, set[str]],
     findings: Sequence[Finding] = (),
 ) -> dict[str, str]:
-    """One attack's table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
+    """One attack's table as {"csv": ..., "html": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `summary` is what `summarise` returns for `grid`, `best` what `leaders` does. The CSV is for
     machines: one row per (model, epsilon), accuracies as fractions in full precision, `correct`
@@ -82,6 +83,7 @@ def render(
     caption = [*describe(lines, grid, chosen), *footnotes(findings, numbers)]
     return {
         "csv": _csv(lines),
+        "html": as_html(header, body, caption),
         "md": as_markdown(header, body, caption),
         "tex": as_latex(header, body, caption, attack),
         "txt": as_text(header, body, caption),

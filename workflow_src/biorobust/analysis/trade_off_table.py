@@ -13,6 +13,7 @@ import pandas as pd
 
 from biorobust.analysis.costs import read_costs, summarise_costs
 from biorobust.analysis.finding_marks import Finding, footnotes, marked, read_findings
+from biorobust.analysis.html_table import as_html
 from biorobust.analysis.quantities import duration, peak_memory
 from biorobust.analysis.summary import CLEAN, Grid, budgets, read_results, summarise
 from biorobust.analysis.typesetting import NORM_NAMES, Body, as_latex, as_markdown, as_text
@@ -32,7 +33,7 @@ def run(job: Job, inputs: Inputs) -> Result:
 
 
 def write_trade_off(directory: Path, output: Path) -> list[Path]:
-    """Write `<output>/trade_off.csv`, `.md`, `.tex` and `.txt`.
+    """Write `<output>/trade_off.csv`, `.html`, `.md`, `.tex` and `.txt`.
 
     `directory` is the experiment's results folder (see `read_results`), with the records and run
     reports of its models. Returns the paths written. Raises UserError as `read_results`,
@@ -51,7 +52,7 @@ def write_trade_off(directory: Path, output: Path) -> list[Path]:
 def render(
     summary: pd.DataFrame, costs: pd.DataFrame, grid: Grid, findings: Sequence[Finding] = ()
 ) -> dict[str, str]:
-    """The table as {"csv": ..., "md": ..., "tex": ..., "txt": ...}.
+    """The table as {"csv": ..., "html": ..., "md": ..., "tex": ..., "txt": ...}.
 
     `summary` is what `summarise` returns for `grid`, `costs` what `read_costs` does. The CSV is
     for machines: one row per (model, attack, epsilon), the model's costs repeated in each. The
@@ -82,6 +83,7 @@ def render(
     captioned = list(zip(parts, [*[[]] * (len(parts) - 1), caption], strict=True))
     return {
         "csv": _csv(by_model, summary),
+        "html": "\n".join(as_html(header, body, below) for (_, header, body), below in captioned),
         "md": "\n".join(as_markdown(header, body, below) for (_, header, body), below in captioned),
         "tex": "\n".join(as_latex(header, body, caption, label) for label, header, body in parts),
         "txt": "\n".join(as_text(header, body, below) for (_, header, body), below in captioned),

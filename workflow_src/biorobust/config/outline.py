@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from biorobust.analysis.report.template_files import template_sums
 from biorobust.attacks.kinds import ATTACKS
 from biorobust.checks.kinds import GROUPS_OF, RUNS_MODEL, TRANSFERS, checks_of
 from biorobust.code_digest import code_digest
@@ -16,8 +17,9 @@ from biorobust.errors import UserError
 from biorobust.extensions import is_reference
 from biorobust.files import sha256_of_file
 from biorobust.models.kinds import MODELS
-from biorobust.planning import COSTS, MINIMAL, Outline
+from biorobust.planning import COSTS, MINIMAL, PAGE, Outline
 from biorobust.stages import CARDS, FIGURES, STAGES, TABLES, Figure
+from biorobust.stages import PAGE as PAGE_MODULE
 
 
 def make_outline(experiment: Experiment, cache: Path) -> Outline:
@@ -53,7 +55,7 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     tables[COSTS]["inputs"] += [f"tables:{name}" for name in tables if name != COSTS]
     tables[COSTS]["inputs"] += [f"figures:{name}" for name in figures]
     tables[COSTS]["inputs"] += [f"cards:{name}" for name in cards]
-    return {
+    outline = {
         "experiment": experiment.name,
         "shard": {
             "code": code_digest(STAGES["shard"], *_own_source(experiment.data.source)),
@@ -71,6 +73,7 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         "catalogue": catalogue(),
         "published": comparison,
     }
+    return {**outline, PAGE: {PAGE: _page(outline)}}
 
 
 def _model(experiment: Experiment, entry: Any, checks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -212,6 +215,31 @@ def _tables(experiment: Experiment, attacks: list[dict[str, Any]]) -> dict[str, 
             # There is nothing to compare.
             del tables["differences"]
     return tables
+
+
+def _page(outline: Outline) -> dict[str, Any]:
+    """What the plan of the page is made from, which shows everything else.
+
+    `sources` are the kinds of inputs that each kind of report has, for the graph of stages.
+    """
+    kinds = {kind: outline[kind] for kind in ("tables", "figures", "cards") if kind in outline}
+    shown = [f"{kind}:{name}" for kind, entries in kinds.items() for name in entries]
+    return {
+        "code": code_digest(PAGE_MODULE),
+        "templates": template_sums(),
+        "inputs": ["results", "shards", *shown],
+        "sources": {
+            kind: sorted(
+                {
+                    source.partition(":")[0]
+                    for name, entry in entries.items()
+                    if name != COSTS
+                    for source in entry["inputs"]
+                }
+            )
+            for kind, entries in kinds.items()
+        },
+    }
 
 
 def _figure(

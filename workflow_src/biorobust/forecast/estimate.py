@@ -14,15 +14,16 @@ from biorobust.forecast.workload import PART, Images, PlannedJob
 from biorobust.planning import Plan, plan_digest
 
 # Of the default experiment, where nothing was measured yet: bytes a row of an attack's CSV, a row
-# of the collected table, findings and corrections of checks, a table in its four formats, a figure
-# in its two, a card.
+# of the collected table, findings and corrections of checks, a table in its five formats, a figure
+# in its three, a card, the page.
 _TYPICAL_BYTES = {
     "attack": 100,
     "collect": 50,
     "check": 5_000,
-    "tables": 15_000,
-    "figures": 250_000,
+    "tables": 25_000,
+    "figures": 400_000,
     "cards": 90_000,
+    "report": 4_000_000,
 }
 # A record and its run report.
 _TYPICAL_JSON_BYTES = 3_500
