@@ -43,7 +43,8 @@ def test_a_real_card_tells_of_the_run(finished_project: Path) -> None:
     assert card["model"]["name"] == "plain" and card["data"]["splits"]["test"]["images"] == 20
     assert len(card["results"]["adversarial"]) == 2
     assert card["environment"]["reports_missing"] == 0
-    assert card["environment"]["devices"] == {"train": ["cpu"], "attack": ["cpu"]}
+    devices = {"train": ["cpu"], "attack": ["cpu"], "check": ["cpu"]}
+    assert card["environment"]["devices"] == devices
     weights = read_json(finished_project / "results/tiny/models/plain/seed-0/training.json")
     (seed,) = card["model"]["seeds"]
     assert seed["weights_sha256"] == weights["outputs"]["weights.safetensors"]

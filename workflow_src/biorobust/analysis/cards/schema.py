@@ -177,31 +177,24 @@ class Accuracy(TypedDict):
     seeds: list[CountOfSeed]
 
 
-class Smallest(TypedDict):
-    """Sizes of the smallest perturbations that an attack, or a check of it, found, in one norm.
+class Sizes(TypedDict):
+    """Sizes over all images, then seeds. A misclassified image is 0. None: infinite, or of none."""
 
-    A misclassified image counts 0. None: infinite, or of no image.
-    """
-
-    attack: str
-    """"smallest over attacks": the smallest that any of them found."""
-    norm: str
     median: float | None
     mean: float | None
     """The thesis's R (§2.2): infinite once an image was never broken."""
     mean_of_broken: float | None
     never_broken_share: float
-    by_attack_alone: "SizesAlone"
+
+
+class Smallest(Sizes):
+    """The smallest perturbations that an attack, or a check of it, found, in one norm."""
+
+    attack: str
+    """"smallest over attacks": the smallest that any of them found."""
+    norm: str
+    by_attack_alone: Sizes
     seeds: list["SmallestOfSeed"]
-
-
-class SizesAlone(TypedDict):
-    """The same without what checks found. None as there."""
-
-    median: float | None
-    mean: float | None
-    mean_of_broken: float | None
-    never_broken_share: float
 
 
 class SmallestOfSeed(TypedDict):
