@@ -61,7 +61,10 @@ def _outline() -> Outline:
 
 def renamed(outline: Outline, old: str, new: str) -> Outline:
     """The outline with another name of a model, one that a config may not even give."""
-    text = json.dumps(outline).replace(f'"{old}"', f'"{new}"').replace(f":{old}:", f":{new}:")
+    text = json.dumps(outline)
+    # As a name of its own, and in those of inputs.
+    for before, after in ('""', "::", ':"'):
+        text = text.replace(f"{before}{old}{after}", f"{before}{new}{after}")
     changed: Outline = json.loads(text)
     return changed
 
@@ -115,6 +118,9 @@ def _report(
         return write_differences(folder, output, [])
     if plan["stage"] == "figures":
         return write_figure(lambda: Figure(figsize=(4, 2)), output, name)
+    if plan["stage"] == "cards":
+        write_text(output / f"{name}.md", "# A stand-in\n")
+        return [output / f"{name}.md"]
     path = output / f"{name}.html"
     write_text(path, as_html([name, "jobs"], {"one": [["1"]]}, ["A stand-in."]))
     return [path]

@@ -100,6 +100,7 @@ def test_it_is_well_formed_and_every_mark_is_its_own(page: Page) -> None:
     assert len(page.ids) == len(set(page.ids))
     inside = [link.removeprefix("#") for link in page.links if link.startswith("#")]
     assert set(inside) <= set(page.ids)
+    assert [link for link in page.links if link[0] != "#"] == ["cards/zebra.md", "cards/ant.md"]
 
 
 def test_it_loads_nothing(source: str, page: Page) -> None:
@@ -161,8 +162,8 @@ def test_every_figure_has_a_caption_and_words_for_who_cannot_see_it(page: Page) 
 
 def test_the_graph_counts_the_jobs_of_each_stage(page: Page) -> None:
     text = " ".join(page.text.split())
-    told = "shard (1), train (4), attack (16), check (8), collect (1), tables (8), figures (6)"
-    assert f"The stages from top to bottom: {told}, report (1)." in text
+    told = "shard (1), train (4), attack (16), check (8), collect (1), tables (8), figures (6), "
+    assert f"The stages from top to bottom: {told}cards (2), report (1)." in text
 
 
 def test_names_are_shown_literally(tmp_path: Path) -> None:
@@ -172,6 +173,7 @@ def test_names_are_shown_literally(tmp_path: Path) -> None:
     assert page.tables["table-pgd"][0][2][0] == "<b>&ant"
     assert page.tables["against-plain"][0][1][0] == "<b>&ant"
     assert all("<b>&ant" in str(image["alt"]) for image in page.images)
+    assert "cards/%3Cb%3E%26ant.md" in page.links
     # A class is called "<b>", too.
     assert "<b>" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 

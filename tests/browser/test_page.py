@@ -5,7 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'"
+)
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844), "small phone": (320, 640)}
 # WCAG 2.2, success criterion 1.4.3, for text of ordinary size.
@@ -70,7 +72,7 @@ def test_every_figure_is_drawn(browser: "playwright.Browser", address: str) -> N
         boxes = page.eval_on_selector_all(
             "#figure-stages .stage", "all => all.map(b => b.getBBox().width)"
         )
-        assert len(boxes) == 8 and min(boxes) > 50
+        assert len(boxes) == 9 and min(boxes) > 50
 
 
 def test_a_click_sorts_up_then_down_then_as_printed(

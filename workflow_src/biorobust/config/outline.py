@@ -222,7 +222,7 @@ def _page(outline: Outline) -> dict[str, Any]:
 
     `sources` are the kinds of inputs that each kind of report has, for the graph of stages.
     """
-    kinds = {kind: outline[kind] for kind in ("tables", "figures", "cards") if kind in outline}
+    kinds = {kind: outline[kind] for kind in ("tables", "figures", "cards")}
     shown = [f"{kind}:{name}" for kind, entries in kinds.items() for name in entries]
     return {
         "code": code_digest(PAGE_MODULE),
