@@ -15,6 +15,7 @@ from biorobust.files import read_json
 from biorobust.jobs import Job, Result, perform
 from biorobust.planning import plan_digest, report_inputs, report_plan, report_record
 from pipeline import CONFIG, copy_project, planned, result_bytes, snakemake
+from pipeline_jobs import COSTS
 from tiny_jobs import PLAIN, arguments, succeed, tiny_config
 
 CARD = "results/tiny/cards/plain"
@@ -55,7 +56,7 @@ def test_a_real_card_tells_of_the_run(finished_project: Path) -> None:
 def test_a_deleted_card_is_made_anew(project: Path) -> None:
     before = result_bytes(project)
     (project / f"{CARD}.json").unlink()
-    assert planned(project) == {"card plain", "table_costs"}
+    assert planned(project) == {"card plain"} | COSTS
     assert planned(project, "cards") == {"card plain"}
     # Of a page alone a dry run speaks, and a run makes it.
     (project / "results/tiny/cards/retinal.md").unlink()
