@@ -24,6 +24,8 @@ _HEADER = ["Stage", "jobs", "to do", "wall time", "to do", "GPU hours", "to do",
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
+    parser.description = "Tell the jobs, hours and disk of an experiment by stage, before it runs."
+    parser.epilog = "Example: biorobust plan --configfile experiments/cifar10.yaml --device cuda"
     parser.add_argument(
         *("--configfile", "--configfiles"), type=Path, nargs="+", default=[], help="as snakemake's"
     )
