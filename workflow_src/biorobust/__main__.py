@@ -33,6 +33,7 @@ class _Command(NamedTuple):
 _COMMANDS = {
     "plan": _Command("biorobust.forecast.command", "jobs, hours and disk of a run, beforehand"),
     "table": _Command("biorobust.tools.table", "print a table of an experiment's results"),
+    "compare": _Command("biorobust.tools.compare", "two models or experiments, image by image"),
     "attack": _Command("biorobust.tools.attack", "a trained model against an image of your own"),
     "models": _Command("biorobust.tools.models", "kinds of models, with options and sources"),
     "verify": _Command("biorobust.commands", "name every damaged file of a results folder"),
