@@ -8,7 +8,7 @@ import pytest
 from biorobust.__main__ import main
 from pipeline import with_package
 
-COMMANDS = ["plan", "table", "compare", "attack", "models", "verify", "partial"]
+COMMANDS = ["plan", "table", "compare", "attack", "models", "export", "prune", "verify", "partial"]
 
 
 def helped(capsys: pytest.CaptureFixture[str], *words: str) -> str:

@@ -36,6 +36,8 @@ _COMMANDS = {
     "compare": _Command("biorobust.tools.compare", "two models or experiments, image by image"),
     "attack": _Command("biorobust.tools.attack", "a trained model against an image of your own"),
     "models": _Command("biorobust.tools.models", "kinds of models, with options and sources"),
+    "export": _Command("biorobust.tools.export", "pack a finished experiment for an archive"),
+    "prune": _Command("biorobust.tools.prune", "results that the config no longer names"),
     "verify": _Command("biorobust.commands", "name every damaged file of a results folder"),
     "partial": _Command("biorobust.commands", "tables of what an unfinished run has so far"),
 }
