@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from biorobust import load_model
+from biorobust import load_model, publish_model
 from biorobust.__main__ import main
 from biorobust.data.images import fit
 from tiny_jobs import CLASSES, TinyExperiment, make_experiment, succeed
@@ -141,6 +141,19 @@ def test_weights_away_from_their_experiment_need_to_be_told_how_images_fit(
     saved = np.asarray(Image.open(tmp_path / "a.adversarial.png")).astype(int)
     clean = fit(np.asarray(Image.open(photo)), 32, "short_side").astype(int)
     assert np.abs(saved - clean).max() <= 8
+
+
+def test_a_published_file_is_attacked_as_its_folder_is(
+    trained: TinyExperiment, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--image", photo, "--output", tmp_path / "a.png"]
+    expected = attacked(capsys, trained, *words)
+    publish_model(trained.seed_folder, tmp_path / "plain.safetensors")
+    given = [tmp_path / "plain.safetensors", *words, "--resize", "thesis", "--device", "cpu"]
+    assert main(["attack", *map(str, given)]) == 0
+    assert capsys.readouterr().out == expected
+    assert main(["attack", *map(str, given[:5])]) == 1
+    assert "give --resize" in capsys.readouterr().err
 
 
 def test_a_folder_without_weights_is_one_line(

@@ -1,6 +1,7 @@
 """`biorobust attack`: a trained model against one image of one's own, as a picture."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,8 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Example:\n  biorobust attack results/digits/models/standard/seed-0 --image my.jpg "
         "--epsilon 8/255"
     )
-    parser.add_argument("weights", type=Path, help="a model's seed-<s> folder")
+    parser.add_argument("weights", type=Path, help="a model's seed-<s> folder, or a published file")
     parser.add_argument("--image", type=Path, required=True, help="a PNG or JPEG file")
+    parser.add_argument("--kind", help="of a published model of one's own: which code it is")
     parser.add_argument("--label", help="the true class; what the model says unless given")
     parser.add_argument(
         "--epsilon", default="8/255", help="size of the ball (default: %(default)s)"
@@ -74,11 +76,10 @@ def attack(options: argparse.Namespace) -> int:
         epsilon = as_number(options.epsilon)
     except ValueError as error:
         raise UserError(f"--epsilon {options.epsilon}: {error}") from error
-    record = read_json(options.weights / "training.json")
-    resize = options.resize or _resize_of(options.weights)
     device = prepare_torch({"device": options.device, "threads": 1})
-    model = load_model(options.weights, device)
-    classes = list(record["class_names"])
+    model = load_model(options.weights, device, kind=options.kind)
+    classes = _class_names(options.weights)
+    resize = options.resize or _resize_of(options.weights)
     if options.label not in (None, *classes):
         raise UserError(f"--label {options.label}: the classes are {', '.join(classes)}")
     pixels = fit(decode(options.image), model.image_size, resize)
@@ -136,9 +137,18 @@ def attack_image(
     return Attacked(*images, *logits)
 
 
+def _class_names(weights: Path) -> list[str]:
+    from biorobust.models.registry import METADATA, SUFFIX, published_metadata
+
+    if weights.suffix == SUFFIX:
+        # `load_model` has read it before.
+        return list(json.loads(published_metadata(weights)[METADATA])["class_names"])
+    return list(read_json(weights / "training.json")["class_names"])
+
+
 def _resize_of(weights: Path) -> Any:
     """How the images that a model was trained on were made to fit."""
-    manifest = weights.resolve().parents[2] / "shards" / "test" / "manifest.json"
+    manifest = (weights.resolve() / "../../../shards/test/manifest.json").resolve()
     if manifest.is_file():
         try:
             return read_json(manifest)["config"]["resize"]
@@ -199,7 +209,8 @@ def _write(attacked: Attacked, classes: list[str], options: argparse.Namespace) 
         options.epsilon,
     )
     note = f"{options.image.name}; PGD, {options.norm}, {options.steps} steps; softmax confidence"
-    shown: dict[str, Any] = {f"{options.weights.resolve().parent.name}": example}
+    weights = options.weights.resolve()
+    shown = {weights.parent.name if weights.is_dir() else weights.stem: example}
     paths = write_figure(lambda: adversarial_example(shown, classes, note), output.parent, name)
     buffer = BytesIO()
     levels = (attacked.saved * 255).round().byte().permute(1, 2, 0)
