@@ -14,6 +14,13 @@ from biorobust.provenance import make_record, run_report
 from made_up_results import ATTACKS, MODELS, Project, collect_command, make_project
 from tiny_jobs import succeed, tiny_config
 
+ENDINGS = {
+    "tables": ("csv", "md", "tex", "txt"),
+    "figures": ("pdf", "png"),
+    "cards": ("md",),
+    "report": ("html",),
+}
+
 
 def finished(folder: Path) -> Project:
     """A project's folder with `config.yaml` and all results of it below `results/tiny`."""
@@ -22,14 +29,13 @@ def finished(folder: Path) -> Project:
     project = make_project(folder / "results")
     succeed(collect_command(project))
     for place, plan in planned_records(project.outline):
-        if plan["stage"] in ("tables", "figures", "cards"):
-            endings = {"tables": ("csv", "md", "tex", "txt"), "figures": ("pdf", "png")}
-            write_report(project.folder / place, plan, endings.get(plan["stage"], ("md",)))
+        if plan["stage"] in ENDINGS:
+            write_report(project.folder / place, plan, ENDINGS[plan["stage"]])
     return project
 
 
 def write_report(path: Path, plan: dict[str, Any], endings: tuple[str, ...]) -> None:
-    """A made-up table, figure or card, with its record and run report."""
+    """A made-up table, figure, card or page, with its record and run report."""
     outputs = {}
     for name in (f"{stem}.{ending}" for stem in plan["files"] for ending in endings):
         outputs[name] = write_text(path.with_name(name), f"{name}\n")
