@@ -1,5 +1,6 @@
 """The command line as a whole: light, with an example each, one line for a mistake."""
 
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from biorobust.__main__ import main
 from pipeline import with_package
 
 COMMANDS = ["plan", "table", "compare", "attack", "models", "export", "prune", "verify", "partial"]
+COMMANDS.append("completion")
 
 
 def helped(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -19,8 +21,7 @@ def helped(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = helped(capsys).splitlines()
-    assert {line.split()[0] for line in lines if line.startswith("    ")} == set(COMMANDS)
+    assert set(re.findall(r"^    (\w+)", helped(capsys), re.M)) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

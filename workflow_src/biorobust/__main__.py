@@ -40,6 +40,7 @@ _COMMANDS = {
     "prune": _Command("biorobust.tools.prune", "results that the config no longer names"),
     "verify": _Command("biorobust.commands", "name every damaged file of a results folder"),
     "partial": _Command("biorobust.commands", "tables of what an unfinished run has so far"),
+    "completion": _Command("biorobust.tools.completion", "a script that completes commands"),
 }
 
 
@@ -64,7 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _stage(_stage_parser(words[0]).parse_args(words[1:]))
     options = _parser(words[:1]).parse_args(words)
     command = getattr(import_module(_COMMANDS[options.command].module), options.command)
-    return _guarded(f"biorobust {options.command}", sys.stderr, lambda: command(options))
+    what = f"biorobust {options.command}"
+    if options.command == "completion":
+        # Of this one command all others are the input.
+        return _guarded(what, sys.stderr, lambda: command(options.shell, _parser(_COMMANDS)))
+    return _guarded(what, sys.stderr, lambda: command(options))
 
 
 def _parser(wanted: Iterable[str]) -> argparse.ArgumentParser:
