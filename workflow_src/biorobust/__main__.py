@@ -1,4 +1,4 @@
-"""`python -m biorobust <command>`: the stages, as the workflow calls them, and a few tools.
+"""`python -m biorobust <command>`: the stages, as the workflow calls them, and tools for people.
 
 A stage is called with its plan and execution settings as JSON and with the places of its inputs
 and records; what it says goes to its log, and an error that a person can mend is one line.
@@ -9,11 +9,11 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TextIO
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 from biorobust.errors import UserError
 from biorobust.files import CANNOT_WRITE
@@ -21,42 +21,85 @@ from biorobust.stages import STAGES, stage_modules
 from biorobust.terminal import shown_on
 
 _STAGES = (*STAGES, "tables", "figures", "cards", "report")
+
+
+class _Command(NamedTuple):
+    """A function of the command's name in `module`, whose `add_arguments` tells its options."""
+
+    module: str
+    help: str
+
+
 _COMMANDS = {
-    "verify": "biorobust.commands",
-    "partial": "biorobust.commands",
-    "plan": "biorobust.forecast.command",
+    "plan": _Command("biorobust.forecast.command", "jobs, hours and disk of a run, beforehand"),
+    "table": _Command("biorobust.tools.table", "print a table of an experiment's results"),
+    "compare": _Command("biorobust.tools.compare", "two models or experiments, image by image"),
+    "attack": _Command("biorobust.tools.attack", "a trained model against an image of your own"),
+    "models": _Command("biorobust.tools.models", "kinds of models, with options and sources"),
+    "export": _Command("biorobust.tools.export", "pack a finished experiment for an archive"),
+    "prune": _Command("biorobust.tools.prune", "results that the config no longer names"),
+    "verify": _Command("biorobust.commands", "name every damaged file of a results folder"),
+    "partial": _Command("biorobust.commands", "tables of what an unfinished run has so far"),
+    "completion": _Command("biorobust.tools.completion", "a script that completes commands"),
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command in one line."""
+
+    def __init__(self, **settings: Any) -> None:
+        # Examples keep their lines.
+        super().__init__(
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="biorobust", description="Stages and tools.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for stage in _STAGES:
-        _add_stage(commands.add_parser(stage, help=f"carry out a planned {stage} job"))
-    verify = commands.add_parser("verify", help="name every damaged file of a results folder")
-    verify.add_argument("directory", type=Path, help="e.g. results/digits, or one shard folder")
-    partial = commands.add_parser("partial", help="tables of what an unfinished run has so far")
-    partial.add_argument("directory", type=Path, help="the experiment's results folder")
-    plan = commands.add_parser("plan", help="jobs, hours and disk of a run, before it starts")
-    words = sys.argv[1:] if arguments is None else arguments
-    if words[:1] == ["plan"]:
-        # Its options stand with it, so that other commands need not import them.
-        import_module(_COMMANDS["plan"]).add_arguments(plan)
-    options = parser.parse_args(arguments)
-    if options.command in _STAGES:
-        return _stage(options)
-    command = getattr(import_module(_COMMANDS[options.command]), options.command)
-    given = options if options.command == "plan" else options.directory
-    return _guarded(f"biorobust {options.command}", sys.stderr, lambda: command(given))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # One stage shares its name with a tool, which has no plan.
+    if words and words[0] in _STAGES and (words[0] not in _COMMANDS or "--plan" in words):
+        return _stage(_stage_parser(words[0]).parse_args(words[1:]))
+    options = _parser(words[:1]).parse_args(words)
+    command = getattr(import_module(_COMMANDS[options.command].module), options.command)
+    what = f"biorobust {options.command}"
+    if options.command == "completion":
+        # Of this one command all others are the input.
+        return _guarded(what, sys.stderr, lambda: command(options.shell, _parser(_COMMANDS)))
+    return _guarded(what, sys.stderr, lambda: command(options))
 
 
-def _add_stage(parser: argparse.ArgumentParser) -> None:
+def _parser(wanted: Iterable[str]) -> argparse.ArgumentParser:
+    """The commands for people, but with options only of those that are `wanted`.
+
+    Options stand with each command, so that no other is imported.
+    """
+    parser = _Parser(
+        prog="biorobust",
+        description="What to ask of an experiment, its models and its results.",
+        epilog="Example: biorobust table results/digits. More: biorobust <command> --help.\n"
+        f"The workflow itself calls stages with a --plan: {', '.join(_STAGES)}.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="<command>")
+    for name, command in _COMMANDS.items():
+        added = commands.add_parser(name, help=command.help)
+        if name in wanted:
+            import_module(command.module).add_arguments(added)
+    return parser
+
+
+def _stage_parser(stage: str) -> argparse.ArgumentParser:
+    parser = _Parser(prog=f"biorobust {stage}", description=f"Carry out a planned {stage} job.")
+    parser.set_defaults(command=stage)
     parser.add_argument("--plan", type=json.loads, required=True)
     parser.add_argument("--execution", type=json.loads, required=True)
     parser.add_argument("--inputs", type=_place, nargs="*", default=[])
     parser.add_argument("--records", type=_place, nargs="+", required=True)
     parser.add_argument("--log", type=Path)
+    return parser
 
 
 def _place(text: str) -> tuple[str, Path]:

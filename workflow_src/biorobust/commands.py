@@ -1,5 +1,6 @@
-"""Tools beside the stages; each takes a folder and returns an exit status."""
+"""Tools beside the stages; each looks at a folder and returns an exit status."""
 
+import argparse
 import json
 import os
 from pathlib import Path
@@ -8,11 +9,18 @@ from biorobust.errors import UserError
 from biorobust.provenance import verify_folder
 
 
-def verify(directory: Path) -> int:
-    """Print one line for each damaged file below `directory`; 1 if there is any.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The one argument that both commands take."""
+    parser.epilog = f"Example: {parser.prog} results/digits"
+    parser.add_argument("directory", type=Path, help="e.g. results/digits, or a folder in it")
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Print one line for each damaged file below a folder; 1 if there is any.
 
     Raises UserError where nothing there can be checked.
     """
+    directory = options.directory
     if not directory.is_dir():
         raise UserError(f"{directory} is not a folder")
     faults = verify_folder(directory)
@@ -20,7 +28,7 @@ def verify(directory: Path) -> int:
     return 1 if faults else 0
 
 
-def partial(directory: Path) -> int:
+def partial(options: argparse.Namespace) -> int:
     """Write tables of what an unfinished run has so far, missing entries marked, and print them.
 
     They stand in `partial/`, so that nobody takes them for the experiment's result. The outline
@@ -36,6 +44,7 @@ def partial(directory: Path) -> int:
     if OUTLINE_VARIABLE not in os.environ:
         raise UserError("partial tables are made by the workflow, when a run ends with errors")
     outline = json.loads(os.environ[OUTLINE_VARIABLE])
+    directory: Path = options.directory
     collected = gather(directory, outline, "snakemake --cores 1", partial=True)
     folder = directory / "partial"
     sums = write_rows(folder, collected)

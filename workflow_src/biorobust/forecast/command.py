@@ -18,16 +18,16 @@ from biorobust.errors import UserError
 from biorobust.forecast.estimate import Forecast, Given, StageForecast, Sums, total
 from biorobust.forecast.measured import Measured, read_measurements
 from biorobust.forecast.workload import count_images, planned_jobs
+from biorobust.tools.planned import add_config_arguments
 
 _HEADER = ["Stage", "jobs", "to do", "wall time", "to do", "GPU hours", "to do", "disk", "to do"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument(
-        *("--configfile", "--configfiles"), type=Path, nargs="+", default=[], help="as snakemake's"
-    )
-    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="likewise")
+    parser.description = "Tell the jobs, hours and disk of an experiment by stage, before it runs."
+    parser.epilog = "Example: biorobust plan --configfile experiments/cifar10.yaml --device cuda"
+    add_config_arguments(parser)
     parser.add_argument("--device", choices=["cpu", "cuda"], help="where jobs will run")
     for stage, what in (("train", "an epoch"), ("attack", "all steps at one epsilon")):
         parser.add_argument(

@@ -1,0 +1,1 @@
+"""What a person asks of results and models beside the workflow: one command a file."""
