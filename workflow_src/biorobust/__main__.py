@@ -82,8 +82,17 @@ def _stage(options: argparse.Namespace) -> int:
             return 1
         os.dup2(log, 1)
         os.dup2(log, 2)
-        with shown_on(terminal):
-            return _guarded(f"{what} (log: {options.log})", terminal, lambda: _perform(options))
+        return _guarded(
+            f"{what} (log: {options.log})", terminal, lambda: _watched(options, terminal)
+        )
+
+
+def _watched(options: argparse.Namespace, terminal: TextIO) -> int:
+    # The workflow names a log after its job.
+    parts = options.log.with_suffix("").parts
+    title = " ".join(parts[parts.index("logs") + 1 :]) if "logs" in parts else options.command
+    with shown_on(terminal, title, options.execution.get("jobs_at_once")):
+        return _perform(options)
 
 
 def _perform(options: argparse.Namespace) -> int:
