@@ -142,6 +142,16 @@ def test_a_failure_that_no_job_tells_names_snakemakes_own_log(tmp_path: Path) ->
     assert f"    log: {log}" in failure_screen([str(log)], "snakemake").splitlines()
 
 
+def test_jobs_know_how_many_may_write_to_the_terminal(project: Path) -> None:
+    """By the cores of the run, which are two, and the job's threads; none can join the first."""
+    folder = project / "results/tiny"
+    told = {
+        record: json.loads((folder / record).read_text())["execution"]["jobs_at_once"]
+        for record in ("shards/train/manifest.run.json", "models/plain/seed-0/training.run.json")
+    }
+    assert list(told.values()) == [1, 2]
+
+
 def test_the_last_lines_of_a_failed_run_are_ours(project: Path) -> None:
     weights = project / "results/tiny/models/plain/seed-0/weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])

@@ -126,6 +126,7 @@ def _guarded(what: str, terminal: TextIO, action: Callable[[], int]) -> int:
             message = f"cannot write {error.filename or 'a file'}: {CANNOT_WRITE[error.errno]}"
         else:
             traceback.print_exc()
+            message += "; that is a fault of the program: report it with its traceback"
     print(f"{what}: {message}", file=terminal)
     if terminal is not sys.stderr:
         # The log may lie on the disk that is full.

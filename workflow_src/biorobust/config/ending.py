@@ -18,8 +18,8 @@ _WARNING_LINES = 8
 
 # What a person looks for in an experiment's folder, and what it is.
 _PLACES = {
-    "tables": "tables",
-    "figures": "figures",
+    "tables": "as text, CSV, Markdown and LaTeX",
+    "figures": "as PNG and PDF",
     "cards": "a card for each model",
     "results.parquet": "every attacked image",
     "models": "weights, rows and checks by model",
