@@ -139,6 +139,19 @@ def test_a_terminal_that_is_closed_midway_ends_no_work(clock: Clock) -> None:
     assert lines[-1] == "200 of 200 images in 1:40"
 
 
+def test_an_error_reaches_the_log_where_the_terminal_takes_nothing(tmp_path: Path) -> None:
+    command, log = make_experiment(tmp_path).attack("0.01"), tmp_path / "log"
+    with Path("/dev/full").open("w") as nobody:
+        done = subprocess.run(
+            [sys.executable, "-m", "biorobust", *command, "--log", str(log)],
+            env=child_environment(),
+            stderr=nobody,
+        )
+    assert done.returncode == 1
+    (line,) = log.read_text().splitlines()
+    assert line.startswith(f"biorobust attack (log: {log}): ") and "training.json" in line
+
+
 def test_work_of_a_moment_neither_draws_nor_loads_the_library(clock: Clock) -> None:
     with recorded_terminal() as screen, shown_on(screen.stream, "attack plain", 1):
         work(clock, 0.004)
