@@ -33,4 +33,4 @@ onsuccess:
 
 
 onerror:
-    show_partial_tables()
+    show_partial_tables(log)

@@ -1,6 +1,7 @@
 # Helpers for the rules: the experiment, the plans of its jobs, and their places. No rules here.
 import atexit
 import json
+import math
 import os
 import re
 import shlex
@@ -221,9 +222,24 @@ def report_inputs(kind, name):
     ]
 
 
-def execution(wildcards, input, resources):
+def jobs_at_once(threads):
+    """How many jobs of so many threads may write to this terminal; None where none is to."""
+    cores = workflow.resource_settings.cores
+    quiet = {kind.name for kind in workflow.output_settings.quiet or ()}
+    if not workflow.is_main_process or ON_CLUSTER or quiet & {"ALL", "PROGRESS"}:
+        return None
+    return math.ceil(cores / threads)
+
+
+def execution_alone(wildcards, input, resources):
+    """As `execution`, for a job beside which nothing can run, since all else waits for it."""
+    return execution(wildcards, input, resources, workflow.resource_settings.cores)
+
+
+def execution(wildcards, input, resources, threads):
     """How a job runs. Taking `input` keeps it out of what Snakemake compares between runs."""
     settings = experiment.execution.model_dump()
+    settings["jobs_at_once"] = jobs_at_once(threads)
     settings["gpus"] = resources.get("gpu", 0)
     settings["runtime_minutes"] = resources.get("runtime")
     path = experiment.data.path

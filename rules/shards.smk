@@ -8,7 +8,7 @@ rule shard:
         "../envs/biorobust.yaml"
     params:
         plan=shard_plan,
-        execution=execution,
+        execution=execution_alone,
     shell:
         "python -m biorobust shard --plan {params.plan:q} --execution {params.execution:q}"
         " --records train={output.train:q} test={output.test:q} --log {log:q}"

@@ -9,8 +9,8 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TextIO
@@ -114,7 +114,7 @@ def _stage(options: argparse.Namespace) -> int:
     if not options.log:
         return _guarded(what, sys.stderr, lambda: _perform(options))
     # Errors still reach the terminal where everything else goes to a log.
-    with os.fdopen(os.dup(2), "w", buffering=1) as terminal:
+    with _terminal() as terminal:
         try:
             options.log.parent.mkdir(parents=True, exist_ok=True)
             # A new file: an orphaned process of a killed run may still write to the old one.
@@ -125,8 +125,29 @@ def _stage(options: argparse.Namespace) -> int:
             return 1
         os.dup2(log, 1)
         os.dup2(log, 2)
-        with shown_on(terminal):
-            return _guarded(f"{what} (log: {options.log})", terminal, lambda: _perform(options))
+        return _guarded(
+            f"{what} (log: {options.log})", terminal, lambda: _watched(options, terminal)
+        )
+
+
+@contextmanager
+def _terminal() -> Iterator[TextIO]:
+    """Where standard error goes now."""
+    stream = os.fdopen(os.dup(2), "w", buffering=1)
+    try:
+        yield stream
+    finally:
+        # Who closes the window still wants the result.
+        with suppress(OSError):
+            stream.close()
+
+
+def _watched(options: argparse.Namespace, terminal: TextIO) -> int:
+    # The workflow names a log after its job.
+    parts = options.log.with_suffix("").parts
+    title = " ".join(parts[parts.index("logs") + 1 :]) if "logs" in parts else options.command
+    with shown_on(terminal, title, options.execution.get("jobs_at_once")):
+        return _perform(options)
 
 
 def _perform(options: argparse.Namespace) -> int:
@@ -160,11 +181,11 @@ def _guarded(what: str, terminal: TextIO, action: Callable[[], int]) -> int:
             message = f"cannot write {error.filename or 'a file'}: {CANNOT_WRITE[error.errno]}"
         else:
             traceback.print_exc()
-    print(f"{what}: {message}", file=terminal)
-    if terminal is not sys.stderr:
-        # The log may lie on the disk that is full.
+            message += "; that is a fault of the program: report it with its traceback"
+    for stream in dict.fromkeys((terminal, sys.stderr)):
+        # The terminal may be closed, and the log lie on the disk that is full.
         with suppress(OSError):
-            print(f"{what}: {message}", file=sys.stderr)
+            print(f"{what}: {message}", file=stream)
     return status
 
 

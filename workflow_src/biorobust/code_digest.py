@@ -38,6 +38,7 @@ LEFT_OUT = frozenset(
         "biorobust.models.kinds",
         "biorobust.planning",
         "biorobust.progress",
+        "biorobust.progress_bar",
         "biorobust.provenance",
         "biorobust.terminal",
         "biorobust.training.time_limit",

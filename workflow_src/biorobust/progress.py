@@ -1,11 +1,20 @@
-"""Progress that a person can follow: plain lines with the time left."""
+"""Progress that a person can follow: lines in the log, and a bar on the terminal."""
 
-import time
 from collections.abc import Callable
+from time import monotonic
+
+from biorobust.terminal import show_progress
+
+# A person's eye asks for no more, and drawing takes a millisecond.
+_LOOK_SECONDS = 0.25
 
 
 class Progress:
-    """Says how far `total` steps are done, at most once in `every` seconds, with the time left."""
+    """Tells how far `total` steps of `what` are done, and the time left.
+
+    The log gets a line at most once in `every` seconds, and less often the longer it takes, up to
+    one a minute: work of a day leaves a log that can be read.
+    """
 
     def __init__(
         self, what: str, total: int, say: Callable[[str], None], *, every: float = 5.0
@@ -13,20 +22,27 @@ class Progress:
         self._what, self._total, self._say, self._every = what, total, say, every
         self.begin(0)
 
-    def begin(self, done: int) -> None:
+    def begin(self, done: float) -> None:
         """Count the time from now on, `done` steps being done already."""
-        self._started = self._last = time.monotonic()
+        self._started = self._said = self._shown = monotonic()
         self._first = done
 
-    def update(self, done: int, note: str = "") -> None:
-        """Report that `done` steps of the total are done; the last one is always said."""
-        now = time.monotonic()
-        if done < self._total and now - self._last < self._every:
+    def update(self, done: float, note: str = "") -> None:
+        """Report that `done` steps of the total are done; the last one is always told."""
+        now = monotonic()
+        finished = done >= self._total
+        if done <= self._first or not (finished or now - self._shown >= _LOOK_SECONDS):
             return
-        self._last = now
-        left = (now - self._started) / max(done - self._first, 1) * (self._total - done)
+        self._shown = now
+        seconds = now - self._started
+        left = seconds / (done - self._first) * (self._total - done)
+        when = f" in {_span(seconds)}" if finished else f", {_span(left)} left"
         tail = f", {note}" if note else ""
-        self._say(f"{self._what}: {done} of {self._total}, {_span(left)} left{tail}")
+        text = f"{int(done)} of {self._total} {self._what}{when}{tail}"
+        show_progress(done, self._total, text, seconds)
+        if finished or now - self._said >= max(self._every, min(60.0, seconds / 100)):
+            self._said = now
+            self._say(text)
 
 
 def _span(seconds: float) -> str:

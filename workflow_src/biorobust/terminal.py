@@ -1,24 +1,94 @@
 """What a person should see at once, where all else that a job says goes to its log."""
 
+from __future__ import annotations
+
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TextIO
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TextIO
 
-_terminals: list[TextIO] = []
+if TYPE_CHECKING:
+    from biorobust.progress_bar import ProgressBar
+
+# Work that takes no longer is over before a bar is of use, or its library loaded.
+_PATIENCE_SECONDS = 1.0
+
+# Jobs that share a terminal write a line so often, all of them together.
+_LINE_SECONDS = 10.0
+
+
+class Terminal:
+    """Where a job's person looks: the job's `title`, then how far it is.
+
+    `jobs_at_once` tells how many jobs may be writing there: one draws a bar, several write a line
+    now and then. None: nobody is to be shown anything but warnings.
+    """
+
+    def __init__(self, stream: TextIO, title: str, jobs_at_once: int | None) -> None:
+        self._stream, self._title = stream, title
+        self._jobs_at_once = jobs_at_once if stream.isatty() else None
+        self._draws = jobs_at_once == 1 and os.environ.get("TERM", "dumb") != "dumb"
+        self._bar: ProgressBar | None = None
+        self._next_line = 0.0
+
+    def tell(self, line: str) -> None:
+        """Write a line, above the bar if there is one."""
+        with suppress(OSError):
+            if self._bar:
+                self._bar.tell(line)
+            else:
+                print(line, file=self._stream, flush=True)
+
+    def show_progress(self, done: float, total: int, text: str, seconds: float) -> None:
+        """Show that `done` of `total` steps are done, which the text tells, after so long."""
+        if self._jobs_at_once is None or seconds < _PATIENCE_SECONDS:
+            return
+        try:
+            if self._draws:
+                if self._bar is None:
+                    from biorobust.progress_bar import ProgressBar
+
+                    self._bar = ProgressBar(self._stream, self._title)
+                self._bar.show(done, total, text)
+            elif seconds >= self._next_line and done < total:
+                self._next_line = seconds + _LINE_SECONDS * self._jobs_at_once
+                print(f"{self._title}: {text}", file=self._stream, flush=True)
+        except OSError:
+            # Who closes the window still wants the result.
+            self._jobs_at_once = None
+
+    def clear(self) -> None:
+        """Remove the bar, which leaves nothing behind."""
+        if self._bar:
+            with suppress(OSError):
+                self._bar.remove()
+            self._bar = None
+
+
+_terminals: list[Terminal] = []
 
 
 @contextmanager
-def shown_on(terminal: TextIO) -> Iterator[None]:
-    """Show warnings on this stream too, while standard error goes to a log."""
+def shown_on(stream: TextIO, title: str, jobs_at_once: int | None) -> Iterator[None]:
+    """Show warnings and progress on this stream too, while standard error goes to a log."""
+    terminal = Terminal(stream, title, jobs_at_once)
     _terminals.append(terminal)
     try:
         yield
     finally:
         _terminals.remove(terminal)
+        terminal.clear()
 
 
 def warn(line: str) -> None:
     """Tell a warning in the log and on the terminal."""
-    for stream in (sys.stderr, *_terminals):
-        print(f"warning: {line}", file=stream, flush=True)
+    print(f"warning: {line}", file=sys.stderr, flush=True)
+    for terminal in _terminals:
+        terminal.tell(f"warning: {line}")
+
+
+def show_progress(done: float, total: int, text: str, seconds: float) -> None:
+    """Show a person how far the work is, if there is one who looks."""
+    for terminal in _terminals:
+        terminal.show_progress(done, total, text, seconds)

@@ -49,7 +49,7 @@ def run(job: Job, inputs: Inputs) -> Result:
     found = [*kept.read(), *finished_rows(job, whole_attack_record(job.record))]
     rows = {row.number: row for row in found if row.number in numbers}
     left = np.array([number for number in numbers if number not in rows], dtype=np.int64)
-    progress = Progress(f"{job.record.stem} images", len(numbers), job.say)
+    progress = Progress("images", len(numbers), job.say)
     if rows:
         job.say(f"{len(rows)} of {len(numbers)} images are done already")
     progress.begin(len(rows))

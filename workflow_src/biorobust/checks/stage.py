@@ -26,6 +26,7 @@ from biorobust.data.shards import Shards, open_shards
 from biorobust.errors import UserError
 from biorobust.files import write_json, write_text
 from biorobust.jobs import Inputs, Job, Result
+from biorobust.progress import Progress
 
 
 def run(job: Job, inputs: Inputs) -> Result:
@@ -45,6 +46,8 @@ def run(job: Job, inputs: Inputs) -> Result:
         given = subject_of(job, shards, recorded)
     finished = FinishedChecks(_kept_path(job), job.origin)
     done = finished.read(job.say)
+    progress = Progress("checks", len(config["checks"]), job.say)
+    progress.begin(len(done))
     for entry in config["checks"]:
         name = entry["name"]
         if name in done:
@@ -55,6 +58,7 @@ def run(job: Job, inputs: Inputs) -> Result:
         for finding in done[name].findings:
             judged = f"{name} of {finding['attack']}" if finding["attack"] else name
             job.say(f"{judged}: {finding['verdict']}. {finding['sentence']}")
+        progress.update(len(done))
     checks = [done[entry["name"]] for entry in config["checks"]]
     findings = [finding for check in checks for finding in check.findings]
     stem = job.record.stem

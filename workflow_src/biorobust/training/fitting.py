@@ -5,7 +5,6 @@ a checkpoint, from which the next process of the same job goes on, on any number
 """
 
 import logging
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import Checkpoint, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
@@ -32,24 +30,7 @@ from biorobust.training.ranks import Ranks
 from biorobust.training.resuming import ResumeFolder, SealedCheckpointIO
 from biorobust.training.saving import Saving
 from biorobust.training.time_limit import TimeLimit, process_start
-
-
-class _EpochLines(Checkpoint):
-    """A plain line now and then, for logs that nobody watches on a terminal.
-
-    A Checkpoint by name, since Lightning calls those alone after the module's own hook, which
-    computes the epoch's loss.
-    """
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        self._progress.begin(trainer.current_epoch)
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        loss = pl_module.history[-1]["loss"]
-        self._progress.update(trainer.current_epoch + 1, f"loss {loss:.4f}")
+from biorobust.training.watching import Watching
 
 
 def new_model(job: Job, shards: Shards) -> ImageClassifier:
@@ -163,12 +144,9 @@ def _fit(
         limit=limit,
         say=job.say if first else lambda line: None,
     )
-    on_terminal = first and sys.stderr.isatty()
     watchers: list[lightning.Callback] = []
-    if on_terminal:
-        watchers = [TQDMProgressBar()]
-    elif first:
-        watchers = [_EpochLines(Progress(f"{job.folder} epochs", epochs, job.say))]
+    if first:
+        watchers = [Watching(Progress("epochs", epochs, job.say), len(module.batches))]
     _quieten()
     # Lightning asks the environment for its rank, which a cluster's variables would answer. For
     # it there is one device, and it is on its own: the ranks meet elsewhere.
@@ -181,7 +159,7 @@ def _fit(
         plugins=[alone, SealedCheckpointIO(writes=first)],
         logger=TensorBoardLogger(job.folder, name="tensorboard", version="") if first else False,
         callbacks=[saving, *watchers],
-        enable_progress_bar=on_terminal,
+        enable_progress_bar=False,
         enable_checkpointing=True,
         enable_model_summary=False,
         default_root_dir=resume.folder,
