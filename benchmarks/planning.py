@@ -29,7 +29,8 @@ from biorobust.config.outline import make_outline
 from biorobust.config.overlays import read_config
 from biorobust.config.reading import read_experiment
 from biorobust.files import sha256_of_file, write_json, write_text
-from biorobust.planning import Outline, planned_records
+from biorobust.places import Outline
+from biorobust.planning import planned_records
 from biorobust.provenance import make_record, rows_digest
 
 ROOT = Path(__file__).parent.parent

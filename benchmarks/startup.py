@@ -23,7 +23,7 @@ from typing import Any
 from biorobust import planning
 from biorobust.config.outline import make_outline
 from biorobust.config.reading import read_experiment
-from biorobust.planning import AttackJob, attack_record, training_record
+from biorobust.places import AttackJob, attack_record, training_record
 
 CONFIG: dict[str, Any] = {
     "name": "startup",

@@ -1,6 +1,6 @@
 # What the rules of checks are given. No rules here.
 def check_job(wildcards, group):
-    return planning.CheckJob(wildcards.model, int(wildcards.seed), group)
+    return places.CheckJob(wildcards.model, int(wildcards.seed), group)
 
 
 def check_plan(group):
@@ -10,7 +10,7 @@ def check_plan(group):
 
 
 def check_records_read(group):
-    return lambda wildcards: places(
+    return lambda wildcards: below_results(
         record
         for _, record, _ in planning.check_inputs(outline, check_job(wildcards, group))
     )

@@ -14,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 SOURCE = Path(workflow.basedir) / "workflow_src"
 sys.path.insert(0, str(SOURCE))
 
-from biorobust import planning
+from biorobust import places, planning
 from biorobust.config.cluster import (
     cap_polling,
     chooses_partitions,
@@ -140,7 +140,7 @@ if ON_CLUSTER:
     watch_slurm_jobs(patience_seconds=90)
 MODEL_RESOURCES = model_resources()
 EPSILONS = {
-    planning.ball_label(epsilon["text"]): epsilon["text"]
+    places.ball_label(epsilon["text"]): epsilon["text"]
     for attack in outline["attacks"]
     for epsilon in attack["epsilons"]
 }
@@ -169,7 +169,7 @@ def train_plan(wildcards):
 
 
 def attack_job(wildcards):
-    return planning.AttackJob(
+    return places.AttackJob(
         wildcards.model,
         int(wildcards.seed),
         wildcards.attack,
@@ -190,13 +190,13 @@ def plan_of_attack_part(wildcards):
 def attack_parts(wildcards):
     """The records of an attack job's parts; none where it does all the work itself."""
     parts = experiment.execution.attack_shards
-    record = Path("results", experiment.name) / planning.attack_record(
+    record = Path("results", experiment.name) / places.attack_record(
         attack_job(wildcards)
     )
     if parts == 1:
         return []
     return [
-        str(planning.attack_part_record(record, part, parts)) for part in range(parts)
+        str(places.attack_part_record(record, part, parts)) for part in range(parts)
     ]
 
 
@@ -211,7 +211,7 @@ def report_plan(kind, name):
 
 def report_records(kind, name):
     inputs = planning.report_inputs(outline, kind, name)
-    return places(record for _, record, _ in inputs)
+    return below_results(record for _, record, _ in inputs)
 
 
 def report_inputs(kind, name):
@@ -254,21 +254,21 @@ def execution(wildcards, input, resources, threads):
     return canonical_json(settings)
 
 
-def places(records):
+def below_results(records):
     return [str(Path("results", experiment.name, record)) for record in records]
 
 
 def attack_records(wildcards):
-    return places(map(planning.attack_record, planning.attack_jobs(outline)))
+    return below_results(map(places.attack_record, places.attack_jobs(outline)))
 
 
 def check_records(wildcards):
-    return places(map(planning.check_record, planning.check_jobs(outline)))
+    return below_results(map(places.check_record, places.check_jobs(outline)))
 
 
 def training_records(wildcards):
-    return places(
-        planning.training_record(*job) for job in planning.training_jobs(outline)
+    return below_results(
+        places.training_record(*job) for job in places.training_jobs(outline)
     )
 
 
@@ -279,7 +279,7 @@ def lost_records(wildcards):
         return []
     # The second record of the shard job, which the list of jobs does not have.
     records = [Path("shards", "test", "manifest.json")]
-    records += [record for _, record in planning.job_records(outline)]
+    records += [record for _, record in places.job_records(outline)]
     return [
         str(folder / record) for record in records if not (folder / record).is_file()
     ]

@@ -19,8 +19,8 @@ def show_tables():
 def show_partial_tables(logs):
     folder = Path("results", experiment.name)
     if any(
-        (folder / planning.attack_record(job)).is_file()
-        for job in planning.attack_jobs(outline)
+        (folder / places.attack_record(job)).is_file()
+        for job in places.attack_jobs(outline)
     ):
         subprocess.run(
             [sys.executable, "-m", "biorobust", "partial", str(folder)], check=False

@@ -136,7 +136,7 @@ rule costs:
 # Everything on one page, for people.
 rule report:
     input:
-        report_records(planning.PAGE, planning.PAGE),
+        report_records(places.PAGE, places.PAGE),
     output:
         f"results/{experiment.name}/report.html",
         report=f"results/{experiment.name}/report.json",
@@ -146,8 +146,8 @@ rule report:
     conda:
         "../envs/biorobust.yaml"
     params:
-        plan=report_plan(planning.PAGE, planning.PAGE),
-        inputs=report_inputs(planning.PAGE, planning.PAGE),
+        plan=report_plan(places.PAGE, places.PAGE),
+        inputs=report_inputs(places.PAGE, places.PAGE),
         execution=execution,
     shell:
         "python -m biorobust report --plan {params.plan:q} --execution {params.execution:q}"

@@ -13,7 +13,8 @@ from biorobust.analysis.cards.stage import make_card
 from biorobust.config.experiment import Experiment
 from biorobust.config.outline import make_outline
 from biorobust.files import sha256_of_file, write_json, write_text
-from biorobust.planning import AttackJob, Outline, attack_record, card_config, training_record
+from biorobust.places import AttackJob, Outline, attack_record, training_record
+from biorobust.planning import card_config
 from biorobust.provenance import run_report
 from small_results import corrected, finding, sized_job, write_results
 from tiny_jobs import tiny_config

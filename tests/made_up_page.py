@@ -23,7 +23,8 @@ from biorobust.analysis.robustness_table import write_robustness
 from biorobust.analysis.survival_figure import draw_survival
 from biorobust.analysis.tables import write_tables
 from biorobust.files import sha256_of_file, write_json, write_text
-from biorobust.planning import PAGE, Outline, attack_jobs, report_inputs, report_plan
+from biorobust.places import PAGE, Outline, attack_jobs
+from biorobust.planning import report_inputs, report_plan
 from biorobust.provenance import make_record
 from made_up_results import FINDING, make_plan
 from tiny_jobs import arguments

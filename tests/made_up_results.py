@@ -15,23 +15,25 @@ from biorobust.config.experiment import Experiment
 from biorobust.config.outline import make_outline
 from biorobust.errors import UserError
 from biorobust.files import read_json, sha256_of_file, write_json, write_text
-from biorobust.planning import (
+from biorobust.places import (
     AttackJob,
     CheckJob,
     Outline,
     attack_jobs,
-    attack_plan,
     attack_record,
-    check_inputs,
     check_jobs,
-    check_plan,
     check_record,
+    training_jobs,
+    training_record,
+)
+from biorobust.planning import (
+    attack_plan,
+    check_inputs,
+    check_plan,
     collect_plan,
     report_plan,
     shard_plan,
     train_plan,
-    training_jobs,
-    training_record,
 )
 from biorobust.provenance import make_record, run_report
 from tiny_jobs import arguments, tiny_config

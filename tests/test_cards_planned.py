@@ -13,7 +13,8 @@ from biorobust.config.reading import read_experiment
 from biorobust.errors import UserError
 from biorobust.files import read_json
 from biorobust.jobs import Job, Result, perform
-from biorobust.planning import plan_digest, report_inputs, report_plan, report_record
+from biorobust.places import report_record
+from biorobust.planning import plan_digest, report_inputs, report_plan
 from pipeline import CONFIG, copy_project, planned, result_bytes, snakemake
 from pipeline_jobs import COSTS
 from tiny_jobs import PLAIN, arguments, succeed, tiny_config

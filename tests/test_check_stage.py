@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from biorobust import planning
+from biorobust import places, planning
 from biorobust.__main__ import main
 from biorobust.analysis.collect import facts_of, gather, write_rows
 from biorobust.analysis.summary import read_results, summarise
@@ -203,7 +203,7 @@ def test_plans_of_checks_follow_their_group_alone(examined: TinyExperiment) -> N
         changed = make_plan(**{"attacks": [WEAK, STRONG], **sections})
         return {
             job.group: planning.plan_digest(planning.check_plan(changed, job))
-            for job in planning.check_jobs(changed)
+            for job in places.check_jobs(changed)
         }
 
     one = {"seeds": [0], "models": [{"name": "plain", "kind": "standard"}]}

@@ -9,7 +9,8 @@ import pytest
 
 from biorobust.analysis.collect import gather, write_rows
 from biorobust.files import sha256_of_file, write_json
-from biorobust.planning import AttackJob, CheckJob, attack_jobs, collect_plan
+from biorobust.places import AttackJob, CheckJob, attack_jobs
+from biorobust.planning import collect_plan
 from made_up_results import (
     ASCENDING,
     COLUMNS,

@@ -13,15 +13,8 @@ from biorobust.__main__ import main
 from biorobust.analysis.collect import facts_of, gather
 from biorobust.errors import UserError
 from biorobust.files import write_json
-from biorobust.planning import (
-    AttackJob,
-    CheckJob,
-    attack_jobs,
-    attack_plan,
-    check_record,
-    collect_plan,
-    training_record,
-)
+from biorobust.places import AttackJob, CheckJob, attack_jobs, check_record, training_record
+from biorobust.planning import attack_plan, collect_plan
 from biorobust.provenance import make_record
 from made_up_results import ATTACKS, IDS, SNAKEMAKE, Project, make_plan, make_project, rewrite
 from tiny_jobs import arguments, flip_byte

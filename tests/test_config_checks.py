@@ -9,7 +9,7 @@ from biorobust.checks.kinds import CHECKS, GROUPS
 from biorobust.config.outline import make_outline
 from biorobust.config.reading import read_experiment
 from biorobust.errors import UserError
-from biorobust.planning import named
+from biorobust.places import named
 from example_config import config_with
 
 

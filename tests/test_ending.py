@@ -9,7 +9,8 @@ import pytest
 
 from biorobust.config.ending import closing_screen
 from biorobust.config.failures import failure_screen
-from biorobust.planning import Outline, report_plan
+from biorobust.places import Outline
+from biorobust.planning import report_plan
 from biorobust.provenance import make_record
 from made_up_results import make_plan
 from pipeline import edit, snakemake

@@ -10,7 +10,8 @@ from biorobust.code_digest import reachable_modules
 from biorobust.config import outline as outlining
 from biorobust.config.experiment import Experiment
 from biorobust.config.outline import make_outline
-from biorobust.planning import Outline, plan_digest, report_inputs, report_plan
+from biorobust.places import Outline
+from biorobust.planning import plan_digest, report_inputs, report_plan
 from biorobust.stages import FIGURES, stage_modules
 from pipeline import copy_project, planned
 from tiny_jobs import tiny_config

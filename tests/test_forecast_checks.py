@@ -12,7 +12,8 @@ from biorobust.config.reading import read_experiment
 from biorobust.forecast.check_passes import cost_in_passes, group_passes
 from biorobust.forecast.command import forecast, report
 from biorobust.forecast.estimate import Given
-from biorobust.planning import CheckJob, check_plan
+from biorobust.places import CheckJob
+from biorobust.planning import check_plan
 from tiny_jobs import make_experiment, succeed, tiny_config
 
 NAMES = {"n": 7, "s": 5, "a": 2, "steps": 20}

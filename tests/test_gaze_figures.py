@@ -22,7 +22,7 @@ from biorobust.files import read_json
 from biorobust.models import build_model
 from biorobust.models.multi_gaze import MultiGaze
 from biorobust.models.parallel_transformers import ParallelTransformers
-from biorobust.planning import training_record
+from biorobust.places import training_record
 from biorobust.sampling.affine import affine_warp
 from tiny_jobs import TinyExperiment, arguments, make_experiment, succeed
 

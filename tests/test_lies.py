@@ -14,11 +14,8 @@ import pytest
 from biorobust.__main__ import main
 from biorobust.errors import UserError
 from biorobust.files import read_json, sha256_of_file, write_json, write_text
-from biorobust.planning import (
-    AttackJob,
-    collect_plan,
-    training_record,
-)
+from biorobust.places import AttackJob, training_record
+from biorobust.planning import collect_plan
 from biorobust.provenance import require_planned, run_report
 from made_up_results import (
     SNAKEMAKE,

@@ -19,7 +19,7 @@ from biorobust.attacks import build_attack
 from biorobust.data.batches import to_pixels
 from biorobust.data.shards import open_shards
 from biorobust.files import write_json
-from biorobust.planning import AttackJob, attack_record
+from biorobust.places import AttackJob, attack_record
 from catalogue_attacks import attacked
 from made_up_results import IDS, SNAKEMAKE, Project, make_project
 from pipeline import copy_project, edit, planned

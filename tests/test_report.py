@@ -11,7 +11,8 @@ from biorobust.__main__ import main
 from biorobust.analysis.html_table import as_html, sort_key
 from biorobust.analysis.report.captions import CAPTIONS
 from biorobust.analysis.typesetting import Strong
-from biorobust.planning import PAGE, Outline, report_plan
+from biorobust.places import PAGE, Outline
+from biorobust.planning import report_plan
 from biorobust.provenance import verify_folder
 from biorobust.stages import FIGURES
 from made_up_page import IMAGES, page_command, page_outline, renamed

@@ -181,7 +181,8 @@ from yaml import safe_load
 from biorobust.config.outline import make_outline
 from biorobust.config.reading import read_experiment
 from biorobust.files import canonical_json
-from biorobust.planning import attack_jobs, attack_plan, plan_digest
+from biorobust.places import attack_jobs
+from biorobust.planning import attack_plan, plan_digest
 outline = make_outline(read_experiment(safe_load(Path("config.yaml").read_text())), Path("hashes"))
 jobs = attack_jobs(outline)
 print(canonical_json({str(job): plan_digest(attack_plan(outline, job)) for job in jobs}))

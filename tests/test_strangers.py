@@ -12,7 +12,7 @@ import pytest
 from biorobust.config.strangers import refuse_strangers
 from biorobust.errors import UserError
 from biorobust.files import write_text
-from biorobust.planning import AttackJob, training_record
+from biorobust.places import AttackJob, training_record
 from made_up_results import (
     SNAKEMAKE,
     Project,

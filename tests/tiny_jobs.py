@@ -11,21 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from biorobust import planning
+from biorobust import places, planning
 from biorobust.__main__ import main
 from biorobust.config.experiment import Experiment
 from biorobust.config.outline import make_outline
 from biorobust.data.shards import Example, write_shards
 from biorobust.files import write_json
-from biorobust.planning import (
+from biorobust.places import (
     AttackJob,
     CheckJob,
     Outline,
-    Plan,
     attack_record,
     check_record,
     training_record,
 )
+from biorobust.planning import Plan
 from biorobust.provenance import make_record
 
 ROOT = Path(__file__).parent.parent
@@ -101,7 +101,7 @@ class TinyExperiment:
         """The arguments that attack one part of the test images with attack "pgd"."""
         job = AttackJob("plain", 0, "pgd", epsilon)
         plan = planning.attack_part_plan(planning.attack_plan(self.outline, job), part, parts)
-        record = planning.attack_part_record(self.folder / attack_record(job), part, parts)
+        record = places.attack_part_record(self.folder / attack_record(job), part, parts)
         return arguments(
             "attack", plan, self.attack_inputs, {"attack": record}, attack_shards=parts, **execution
         )

@@ -12,7 +12,8 @@ from typing import Any
 
 from biorobust.errors import UserError
 from biorobust.files import canonical_json, read_json, sha256_of_file, sha256_of_text
-from biorobust.planning import Outline, Plan, attack_jobs, attack_record, plan_digest
+from biorobust.places import Outline, attack_jobs, attack_record
+from biorobust.planning import Plan, plan_digest
 
 Record = dict[str, Any]
 

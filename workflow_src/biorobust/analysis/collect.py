@@ -29,17 +29,17 @@ from biorobust.analysis.trusted import Trusted
 from biorobust.errors import UserError
 from biorobust.files import read_json, write_bytes
 from biorobust.jobs import Inputs, Job, Result
-from biorobust.planning import (
+from biorobust.places import (
     AttackJob,
     Outline,
     attack_jobs,
-    attack_plan,
     attack_record,
     check_jobs,
     check_record,
     named,
     training_record,
 )
+from biorobust.planning import attack_plan
 from biorobust.provenance import Record, rows_digest, run_report
 
 PARQUET, CORRECTIONS = "results.parquet", "corrections.parquet"

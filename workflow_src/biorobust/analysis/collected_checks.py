@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from biorobust.files import read_json
-from biorobust.planning import CheckJob, Outline, named
+from biorobust.places import CheckJob, Outline, named
 
 Findings = list[dict[str, Any]]
 

@@ -10,7 +10,7 @@ from biorobust.analysis.statistics import mean_and_deviation
 from biorobust.analysis.summary import Grid
 from biorobust.errors import UserError
 from biorobust.files import read_json
-from biorobust.planning import training_jobs, training_record
+from biorobust.places import training_jobs, training_record
 from biorobust.provenance import Record, run_report
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from biorobust.analysis.summary import Grid
 from biorobust.errors import UserError
 from biorobust.files import read_json
-from biorobust.planning import job_records
+from biorobust.places import job_records
 from biorobust.provenance import run_report
 
 _SUMS = ("wall_seconds", "earlier_seconds", "gpu_hours", "retries")

@@ -12,7 +12,7 @@ from biorobust.analysis.statistics import mean_and_deviation, wilson_interval
 from biorobust.analysis.verdicts import Booleans, Verdicts, per_image
 from biorobust.errors import UserError
 from biorobust.files import read_json
-from biorobust.planning import AttackJob, attack_jobs
+from biorobust.places import AttackJob, attack_jobs
 
 CLEAN = "clean"
 NORMS = ("linf", "l2", "rms")

@@ -20,7 +20,7 @@ from biorobust.analysis.figure_style import (
 from biorobust.analysis.robustness import survival_curves
 from biorobust.analysis.summary import NORMS, Grid, budgets, read_corrections, read_results
 from biorobust.jobs import Inputs, Job, Result, files_written
-from biorobust.planning import AttackJob
+from biorobust.places import AttackJob
 
 
 def run(job: Job, inputs: Inputs) -> Result:

@@ -4,20 +4,22 @@ from pathlib import Path
 
 from biorobust.errors import UserError
 from biorobust.files import sha256_of_file
-from biorobust.planning import (
+from biorobust.places import (
     AttackJob,
     CheckJob,
     Outline,
+    attack_record,
+    check_record,
+    training_record,
+)
+from biorobust.planning import (
     Plan,
     attack_plan,
-    attack_record,
     check_inputs,
     check_plan,
-    check_record,
     plan_digest,
     shard_plan,
     train_plan,
-    training_record,
 )
 from biorobust.provenance import Record, require_planned, require_whole
 

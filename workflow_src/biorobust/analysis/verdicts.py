@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from biorobust.planning import AttackJob
+from biorobust.places import AttackJob
 
 Booleans = npt.NDArray[np.bool_]
 

@@ -15,7 +15,8 @@ from biorobust.environment import package_versions
 from biorobust.errors import UserError
 from biorobust.files import read_json
 from biorobust.jobs import Job
-from biorobust.planning import attack_part_plan, attack_part_record, plan_digest
+from biorobust.places import attack_part_record
+from biorobust.planning import attack_part_plan, plan_digest
 from biorobust.provenance import Record, damaged_outputs, run_report
 
 # Of a part's run report, what the attack job's own has as well.

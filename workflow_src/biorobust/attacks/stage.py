@@ -25,7 +25,7 @@ from biorobust.errors import UserError
 from biorobust.files import write_text
 from biorobust.jobs import Inputs, Job, Result
 from biorobust.models.registry import load_model
-from biorobust.planning import whole_attack_record
+from biorobust.places import whole_attack_record
 from biorobust.progress import Progress
 
 

@@ -8,7 +8,8 @@ from biorobust.analysis.quantities import duration, peak_memory
 from biorobust.analysis.unused_gpus import unused_gpus
 from biorobust.config.strangers import is_planned
 from biorobust.files import read_json
-from biorobust.planning import COSTS, PAGE, Outline, report_files, report_plan, report_record
+from biorobust.places import PAGE, Outline, report_record
+from biorobust.planning import COSTS, report_files, report_plan
 
 MAIN_TABLE = "adversarial_accuracy"
 

@@ -17,7 +17,8 @@ from biorobust.errors import UserError
 from biorobust.extensions import is_reference
 from biorobust.files import sha256_of_file
 from biorobust.models.kinds import MODELS
-from biorobust.planning import COSTS, MINIMAL, PAGE, Outline
+from biorobust.places import MINIMAL, PAGE, Outline
+from biorobust.planning import COSTS
 from biorobust.stages import CARDS, FIGURES, STAGES, TABLES, Figure
 from biorobust.stages import PAGE as PAGE_MODULE
 

@@ -12,7 +12,8 @@ from biorobust.data.hygiene.report import require_no_copies
 from biorobust.data.shards import HYGIENE, MANIFEST
 from biorobust.errors import UserError
 from biorobust.files import read_json, sha256_of_file
-from biorobust.planning import Outline, Plan, plan_digest, planned_records, shard_plan
+from biorobust.places import Outline
+from biorobust.planning import Plan, plan_digest, planned_records, shard_plan
 from biorobust.provenance import rows_digest
 
 

@@ -11,15 +11,8 @@ from biorobust.data.shards import INDEX
 from biorobust.data.sources.catalogue import Item, Split, needs_download, open_source, select
 from biorobust.errors import UserError
 from biorobust.files import read_json
-from biorobust.planning import (
-    Outline,
-    Plan,
-    attack_part_plan,
-    attack_part_record,
-    plan_digest,
-    planned_records,
-    shard_plan,
-)
+from biorobust.places import Outline, attack_part_record
+from biorobust.planning import Plan, attack_part_plan, plan_digest, planned_records, shard_plan
 
 PART = "attack part"
 SPLITS: tuple[Split, ...] = ("train", "test")

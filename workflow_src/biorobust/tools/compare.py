@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from biorobust.errors import UserError
 from biorobust.files import canonical_json, read_json
-from biorobust.planning import Outline, attack_jobs, attack_record
+from biorobust.places import Outline, attack_jobs, attack_record
 from biorobust.provenance import require_whole
 
 if TYPE_CHECKING:

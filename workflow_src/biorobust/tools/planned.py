@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from biorobust.planning import Outline
+from biorobust.places import Outline
 
 RESULTS = Path("results")
 STATE = Path(".snakemake")

@@ -9,7 +9,8 @@ from filelock import FileLock, Timeout
 
 from biorobust.errors import UserError
 from biorobust.files import read_json
-from biorobust.planning import Outline, planned_records
+from biorobust.places import Outline
+from biorobust.planning import planned_records
 from biorobust.provenance import Record, run_report
 from biorobust.tools.planned import STATE, add_config_arguments, read_planned
 

@@ -25,7 +25,7 @@ from biorobust.analysis.finding_marks import read_findings
 from biorobust.analysis.summary import read_corrections, read_results
 from biorobust.files import write_text
 from biorobust.jobs import Inputs, Job, Result
-from biorobust.planning import job_records
+from biorobust.places import job_records
 
 
 def run(job: Job, inputs: Inputs) -> Result:

@@ -9,8 +9,8 @@ from biorobust.analysis.html_table import as_html
 from biorobust.analysis.typesetting import NORM_NAMES, Body
 from biorobust.errors import UserError
 from biorobust.files import read_json
-from biorobust.planning import MINIMAL, Outline, attack_jobs, attack_record, training_jobs
-from biorobust.planning import training_record as trained
+from biorobust.places import MINIMAL, Outline, attack_jobs, attack_record, training_jobs
+from biorobust.places import training_record as trained
 from biorobust.provenance import Record, run_report
 
 _DIGEST = 16

@@ -4,14 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from biorobust.planning import (
-    Outline,
-    attack_jobs,
-    attack_plan,
-    check_inputs,
-    check_jobs,
-    training_jobs,
-)
+from biorobust.places import Outline, attack_jobs, check_jobs, training_jobs
+from biorobust.planning import attack_plan, check_inputs
 
 Edge = tuple[str, str]
 
