@@ -162,12 +162,12 @@ def test_mistakes_about_an_own_data_set(own_folder: Path, source: str, told: str
 
 
 def plans(folder: Path, config: dict[str, Any] = CONFIG) -> dict[str, str]:
-    """The digest of every planned job but tables and figures, by its record."""
+    """The digest of every planned job up to the checks, by its record."""
     outline = make_outline(read_experiment(config), folder / "hashes.json")
     return {
         str(path): plan_digest(plan)
         for path, plan in planned_records(outline)
-        if plan["stage"] not in ("tables", "figures", "collect")
+        if plan["stage"] in ("shard", "train", "attack", "check")
     }
 
 
