@@ -80,7 +80,7 @@ def test_the_same_images_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_small_images_keep_the_edges_of_their_pixels(tmp_path: Path) -> None:
-    png, _ = draw_retinal_sampling(32, tmp_path)
+    png, *_ = draw_retinal_sampling(32, tmp_path)
     with Image.open(png) as image:
         pixels = np.asarray(image.convert("RGB"))
     # A smoothed edge between black and white would make many kinds of grey; the bilinear views
