@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -192,7 +193,7 @@ def test_progress_gives_the_loss_of_the_epoch_that_ended(
 ) -> None:
     succeed(copy(trained, tmp_path).train())
     last = float(history(trained.seed_folder)[-1]["loss"])
-    assert f"3 of 3, 0:00 left, loss {last:.4f}" in capfd.readouterr().out
+    assert re.search(rf"3 of 3 epochs in \d+:\d\d, loss {last:.4f}", capfd.readouterr().out)
 
 
 def test_a_missing_gpu_is_said_in_one_line(
