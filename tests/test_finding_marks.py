@@ -57,14 +57,14 @@ def test_the_main_table_marks_by_attack(results: Path) -> None:
 
 def test_differences_mark_each_model_by_the_attack(results: Path) -> None:
     paths = write_differences(results, results / "tables", [])
-    text = paths[3].read_text()
+    text = paths[4].read_text()
     rows = [line.split("  ")[0] for line in text.split("\n") if " − " in line]
     assert rows == [
         *("eye ‡ − plain †, 0.01", "ear − plain †, 0.01"),
         *("eye − plain †, 0.01", "ear − plain †, 0.01"),
     ]
     assert told(text) == [WARNS, FAILS]
-    assert r"eye \ddag{} $-$ plain \dag{}" in paths[2].read_text()
+    assert r"eye \ddag{} $-$ plain \dag{}" in paths[3].read_text()
     assert "†" not in paths[0].read_text()
 
 
@@ -79,17 +79,17 @@ def test_claims_mark_verdicts_and_numbers_by_what_they_came_from(results: Path) 
         claim("sound", ["ear", "eye", "bim"]),
     ]
     paths = write_claims(results, results / "tables", claims)
-    rows = parse_latex(paths[2].read_text())
+    rows = parse_latex(paths[3].read_text())
     # The least is the ear's 20 points over the eye, the greatest the eye's 25 over the plain model.
     assert rows[1] == ["both", "supported ‡", "2 of 2", "0", "+20.0", "+25.0 ‡"]
     assert ["sound", "supported", "1 of 1", "0", "+20.0", ""] in rows
-    assert told(paths[3].read_text()) == [WARNS, FAILS]
+    assert told(paths[4].read_text()) == [WARNS, FAILS]
     alone = write_claims(results, results / "alone", claims[1:])
-    assert told(alone[3].read_text()) == []
+    assert told(alone[4].read_text()) == []
 
 
 def test_robustness_marks_the_cells_of_the_attack_and_what_is_over_it(results: Path) -> None:
-    text = write_robustness(results, results / "tables")[3].read_text()
+    text = write_robustness(results, results / "tables")[4].read_text()
     lines = [re.split(" {2,}", line.strip()) for line in text.split("\n")]
     assert [line for line in lines if "median" in line][:3] == [
         ["plain", "median", "∞ †", "∞ †", "∞ †"],
@@ -109,7 +109,7 @@ def test_published_values_stand_beside_marked_ones(results: Path) -> None:
             for name in ("pgd", "bim")
         ],
     }
-    text = write_published(results, results / "tables", comparison)[3].read_text()
+    text = write_published(results, results / "tables", comparison)[4].read_text()
     pgd, bim = re.split(r"\nbim ", text)
     here = "(?m)^(.*), here"
     assert re.findall(here, pgd) == ["plain †", "eye ‡", "ear"]
@@ -120,6 +120,6 @@ def test_published_values_stand_beside_marked_ones(results: Path) -> None:
 def test_costs_beside_accuracies_mark_by_attack(results: Path) -> None:
     for model in KEPT:
         write_training(results, model, 0, 1000, wall_seconds=1.0)
-    text = write_trade_off(results, results / "tables")[3].read_text()
+    text = write_trade_off(results, results / "tables")[4].read_text()
     names = re.findall("(?m)^((?:plain|eye|ear)[ †‡]*?)  ", text)
     assert names == ["plain †", "eye ‡", "ear", "plain †", "eye", "ear"]
