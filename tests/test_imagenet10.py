@@ -38,6 +38,8 @@ def test_every_model_seed_attack_and_epsilon_is_planned(
         "check_rows": trained,
         "check_cheap": trained,
         "collect": 1,
+        "card": models,
+        "report": 1,
     }
     tables = {job for job in jobs if job.startswith("table_")}
     assert {"table_adversarial_accuracy", "table_published", "table_trade_off"} <= tables
