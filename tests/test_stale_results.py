@@ -72,9 +72,10 @@ def test_without_snakemakes_memory_stale_results_are_refused_with_the_command(
     # Only what was planned otherwise is refused.
     reconfigure(project, "steps: 3", "steps: 2")
     reconfigure(project, "epsilons: [0.01,", "epsilons: [0.02, 0.01,")
-    (project / "results/tiny/results.json").unlink()
-    shutil.rmtree(project / "results/tiny/tables")
-    shutil.rmtree(project / "results/tiny/figures")
+    for record in ("results.json", "report.json"):
+        (project / "results/tiny" / record).unlink()
+    for folder in ("tables", "figures", "cards"):
+        shutil.rmtree(project / "results/tiny" / folder)
     for folder in (project / "results/tiny/models").glob("*/*/checks"):
         shutil.rmtree(folder)
     new = {"attack plain 0 pgd 0.02", "attack retinal 0 pgd 0.02"}
