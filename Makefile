@@ -38,7 +38,7 @@ test-browser: setup
 	    --constraint requirements.lock --editable '.[browser]'
 	$(BIN)/python -m pytest --verbose -rs tests/browser $(ARGS)
 
-# A whole experiment in a storm of kills, and disks that are full or read-only: minutes.
+# A whole experiment in a storm of kills, kills one by one, disks that are full or read-only: minutes.
 test-chaos: setup
 	$(BIN)/python -m pytest tests/chaos $(ARGS)
 
