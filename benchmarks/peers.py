@@ -87,7 +87,7 @@ def ours(setting: Setting, **options: object) -> Verdicts:
     """One call over the grid for all images; the attack's own queue makes the batches."""
     model = setting.reordered if options.get("channels_last") else setting.model
     victim = foolbox.PyTorchModel(model, bounds=(0, 1), device=setting.device)
-    attack = PGD("linf", steps=STEPS, batch_size=setting.batch_size, **options)  # type: ignore[arg-type]
+    attack = PGD("linf", steps=STEPS, batch_size=setting.batch_size, **options)
     verdicts: Tensor = attack(victim, setting.images, setting.labels, epsilons=setting.epsilons)[2]
     return verdicts
 

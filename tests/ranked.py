@@ -99,8 +99,8 @@ def recorded_rank(rank: int, count: int, meeting: Path, *arguments: Any) -> tupl
         steps[-1].append(draws[:, 0].tolist())
         return augment(images, draws)
 
-    module.TrainingModule.training_step = noted_step  # type: ignore[method-assign]
-    module.augment = noted_augment  # type: ignore[attr-defined]
+    module.TrainingModule.training_step = noted_step
+    module.augment = noted_augment
     return fit_rank(rank, count, meeting, *arguments), steps
 
 
@@ -119,5 +119,5 @@ def killing_rank(rank: int, count: int, meeting: Path, *arguments: Any) -> None:
                 os.kill(os.getppid(), signal.SIGKILL)
             time.sleep(600)  # until it is ended
 
-    Saving.on_train_batch_end = noted  # type: ignore[method-assign]
+    Saving.on_train_batch_end = noted
     fit_rank(rank, count, meeting, *arguments)

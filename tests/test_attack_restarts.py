@@ -145,4 +145,4 @@ def test_expectation_costs_a_pass_for_each_draw_and_changes_nothing_for_a_fixed_
 )
 def test_impossible_settings_are_refused(options: dict[str, object], match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        PGD(**options)  # type: ignore[arg-type]
+        PGD(**options)

@@ -200,4 +200,4 @@ def test_models_with_other_bounds_and_other_criteria_are_refused() -> None:
 def test_impossible_settings_are_refused(options: dict[str, object]) -> None:
     (name,) = options
     with pytest.raises(ValueError, match=name):
-        PGD(**options)  # type: ignore[arg-type]
+        PGD(**options)

@@ -98,7 +98,7 @@ def training(model: dict[str, object], image_size: int = 32, **facts: object) ->
         gpus=1,
         where="results/a (cpu of b)",
     )
-    return replace(made, **facts)  # type: ignore[arg-type]
+    return replace(made, **facts)
 
 
 def seconds(jobs: Sequence[Measurement], device: str = "cpu") -> float | None:

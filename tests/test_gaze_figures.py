@@ -134,7 +134,7 @@ def test_pictures_side_by_side_fill_a_rectangle() -> None:
 def write_training(folder: Path, arrays: dict[str, Tensor], **options: Any) -> dict[str, Any]:
     """A training's diagnostics, and a record with the options of its model."""
     folder.mkdir(parents=True)
-    np.savez(folder / "diagnostics.npz", **{k: v.numpy() for k, v in arrays.items()})  # type: ignore[arg-type]
+    np.savez(folder / "diagnostics.npz", **{k: v.numpy() for k, v in arrays.items()})
     return {"image_size": 64, "config": {"model": options}}
 
 

@@ -69,7 +69,7 @@ def test_a_limit_without_time_for_a_step_is_told(
 
     def slow(*arguments: object) -> object:
         time.sleep(0.5)
-        return step(*arguments)  # type: ignore[arg-type]
+        return step(*arguments)
 
     monkeypatch.setattr(TrainingModule, "training_step", slow)
     assert main(experiment_in(tmp_path).train(**SHORT)) == UNFINISHED_STATUS
@@ -183,7 +183,7 @@ def test_lightning_does_not_see_the_cluster(
 
     def noted(*arguments: object) -> object:
         handlers.add(signal.getsignal(signal.SIGUSR1))
-        return step(*arguments)  # type: ignore[arg-type]
+        return step(*arguments)
 
     monkeypatch.setattr(TrainingModule, "training_step", noted)
     experiment = experiment_in(tmp_path)

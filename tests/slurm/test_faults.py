@@ -106,7 +106,7 @@ def test_a_preempted_job_goes_back_into_the_queue(
 ) -> None:
     disturbed = ClusterRun(project, "tables")
     job = disturbed.wait_for_checkpoint()
-    run(*("sbatch", "--partition=urgent", "--exclusive", "--time=5"), *_on(job), "--wrap=sleep 3")
+    preempt(job)
     wait_until(lambda: _again(project, job).state == "PENDING", "nothing was preempted")
     disturbed.end()
     assert _again(project, job).state == "COMPLETED"
@@ -120,7 +120,7 @@ def test_a_preempted_job_that_slurm_cancels_is_submitted_again(
     edit(project, "slurm/config.yaml", "gpu_partition: null", "gpu_partition: cancelling")
     disturbed = ClusterRun(project, "tables")
     job = disturbed.wait_for_checkpoint()
-    run(*("sbatch", "--partition=urgent", "--exclusive", "--time=5"), *_on(job), "--wrap=sleep 3")
+    preempt(job)
     disturbed.end()
     assert sorted(states(project, "train")) == ["COMPLETED", "PREEMPTED"]
     assert "goes on from" in training_log(project)
@@ -152,8 +152,10 @@ def test_a_cancelled_attack_or_check_is_submitted_again(
     assert_undisturbed(project, undisturbed)
 
 
-def _on(job: SlurmJob) -> list[str]:
-    return [f"--nodelist={job.node}", "--output=/dev/null"]
+def preempt(job: SlurmJob) -> None:
+    """Ask for the job's whole node, ahead of it."""
+    place = (f"--nodelist={job.node}", "--output=/dev/null")
+    run("sbatch", "--partition=urgent", "--exclusive", "--time=5", *place, "--wrap=sleep 3")
 
 
 def _again(project: Path, job: SlurmJob) -> SlurmJob:
