@@ -123,6 +123,19 @@ def test_the_page_needs_nothing_but_the_json(card: Any) -> None:
     assert as_page(json.loads(json.dumps(card))) == as_page(card)
 
 
+def test_an_accepted_edit_is_told_with_its_reason(tmp_path: Path, card: Any) -> None:
+    assert "somebody vouches" not in as_page(card)
+    carded = make_carded(tmp_path / "accepted")
+    edit = {"paths": ["a.py", "b.py"], "reason": "moved | only", "date": "2026-11-23"}
+    carded.outline["accepted"] = [
+        {**edit, "of": [["train", "plain"], ["attack", "plain"], ["attack", "plain"]]},
+        {**edit, "of": [["train", "other"]]},
+    ]
+    (row,) = table_with(as_page(carded.card()), "files", "why no number changes")
+    assert row["files"] == "a.py, b.py" and row["why no number changes"] == "moved | only"
+    assert row["results of"] == "train, attack"
+
+
 def test_names_of_others_are_shown_literally(tmp_path: Path) -> None:
     odd = of_plain("monotone", 0, sentence="Image a|b <c> *d* `e` is\nodd.")
     page = as_page(make_carded(tmp_path, [odd]).card())

@@ -9,7 +9,18 @@ import pytest
 from biorobust.__main__ import main
 from pipeline import with_package
 
-COMMANDS = ["plan", "table", "compare", "attack", "models", "export", "prune", "verify", "partial"]
+COMMANDS = [
+    "plan",
+    "table",
+    "compare",
+    "attack",
+    "models",
+    "export",
+    "accept",
+    "prune",
+    "verify",
+    "partial",
+]
 COMMANDS.append("completion")
 
 

@@ -194,6 +194,15 @@ def test_who_is_objected_to_is_told_at_the_top(tmp_path: Path) -> None:
     assert "No check of the evaluation objects" not in text
 
 
+def test_an_accepted_edit_is_shown_with_its_reason(tmp_path: Path, page: Page) -> None:
+    edit = {"paths": ["models/<b>.py"], "reason": "names only", "date": "2026-11-23"}
+    of = [["train", "ant"], ["attack", "ant"]]
+    text = Page(written(tmp_path, page_outline() | {"accepted": [{**edit, "of": of}]})).text
+    assert "Somebody vouches that no number changes" in text
+    assert "1. models/<b>.pynames only2026-11-23train ant, attack ant" in text
+    assert "Accepted edits" not in page.text
+
+
 def test_where_no_model_helps_that_is_the_answer(tmp_path: Path) -> None:
     alike = {"zebra": [36, 20, 10, 2], "ant": [36, 20, 10, 2]}
     assert main(page_command(tmp_path, page_outline(), alike)) == 0

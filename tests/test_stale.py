@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import CONFIG, EXECUTION, copy_project, edit, planned, reconfigure
+from pipeline import CONFIG, EXECUTION, clean_environment, copy_project, edit, planned, reconfigure
 from pipeline_jobs import (
     ACCURACIES,
     CARDS,
@@ -187,6 +187,24 @@ outline = make_outline(read_experiment(safe_load(Path("config.yaml").read_text()
 jobs = attack_jobs(outline)
 print(canonical_json({str(job): plan_digest(attack_plan(outline, job)) for job in jobs}))
 """
+
+
+def test_an_accepted_edit_reruns_what_tells_of_it_alone(project: Path) -> None:
+    file = f"{PACKAGE}/models/resnet.py"
+    edit(project, file, "import torch", "SPARE = 1\nimport torch")
+    before = planned(project)
+    assert before >= PLAIN | RETINAL
+    done = subprocess.run(
+        [sys.executable, "-m", "biorobust", "accept", file, "--reason", "a spare name"],
+        cwd=project,
+        env=clean_environment() | {"PYTHONPATH": str(project / "workflow_src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert planned(project) == CARDS | COSTS
+    (project / PACKAGE / "accepted.json").unlink()
+    assert planned(project) == before
 
 
 def test_an_edit_of_one_attacks_module_makes_that_attacks_jobs_alone_stale(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ _COMMANDS = {
     "attack": _Command("biorobust.tools.attack", "a trained model against an image of your own"),
     "models": _Command("biorobust.tools.models", "kinds of models, with options and sources"),
     "export": _Command("biorobust.tools.export", "pack a finished experiment for an archive"),
+    "accept": _Command("biorobust.tools.accept", "vouch for an edit that changes no number"),
     "prune": _Command("biorobust.tools.prune", "results that the config no longer names"),
     "verify": _Command("biorobust.commands", "name every damaged file of a results folder"),
     "partial": _Command("biorobust.commands", "tables of what an unfinished run has so far"),

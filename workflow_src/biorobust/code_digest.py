@@ -8,12 +8,13 @@ support. A change that could change a number changes the digest; a reformat does
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
 import grimp
 
+from biorobust.accepted import counted_as
 from biorobust.errors import UserError
 from biorobust.extension_imports import own_modules, parsed
 from biorobust.extensions import Place
@@ -26,6 +27,7 @@ PACKAGE = "biorobust"
 # the entries that a job uses are part of its plan.
 LEFT_OUT = frozenset(
     {
+        "biorobust.accepted",
         "biorobust.attacks.kinds",
         "biorobust.checks.kinds",
         "biorobust.code_digest",
@@ -79,7 +81,23 @@ def _parents(module: str) -> Iterator[str]:
 
 
 def code_digest(*entries: str) -> str:
-    """SHA-256 in hex over the code that `entries` can reach.
+    """SHA-256 in hex over the code that `entries` can reach, or what `accept` lets it count as.
+
+    Entries and errors are those of `code_modules`.
+    """
+    return counted_as(digest_of_modules(code_modules(*entries)))
+
+
+def digest_of_modules(modules: Mapping[str, str]) -> str:
+    """SHA-256 in hex that stands for modules' names and digests, in this order."""
+    digest = hashlib.sha256()
+    for module, total in modules.items():
+        digest.update(f"{module}\n{total}\n".encode())
+    return digest.hexdigest()
+
+
+def code_modules(*entries: str) -> dict[str, str]:
+    """By module that `entries` can reach: SHA-256 in hex of its code. Extensions come last.
 
     An entry is a dotted module name of the package, or the module of an extension's reference:
     FILE.py, or dotted. Raises UserError where an extension's module is not there or not Python, or
@@ -97,12 +115,9 @@ def code_digest(*entries: str) -> str:
                     f"{other.file} and {place.file} have one name and would be used together; "
                     "rename one of them"
                 )
-    digest = hashlib.sha256()
-    for module in reachable_modules(package):
-        digest.update(f"{module}\n{_module_digest(module)}\n".encode())
-    for name, place in sorted(own.items()):
-        digest.update(f"{name}\n{_own_digest(place)}\n".encode())
-    return digest.hexdigest()
+    return {module: _module_digest(module) for module in reachable_modules(package)} | {
+        name: _own_digest(place) for name, place in sorted(own.items())
+    }
 
 
 def _own_digest(place: Place) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from biorobust.code_digest import code_digest
+from biorobust.code_digest import code_digest, code_modules
 from biorobust.environment import (
     describe_host,
     package_versions,
@@ -137,8 +137,13 @@ def perform(job: Job, work: Work, *modules: str, tidy: Callable[[Job], None] | N
             sums = job.input_sums
             with counted_start(job.first_record, job.digest) as start:
                 result, measured = _measured(job, work, inputs)
-                counted = {"starts": start.number, "earlier_seconds": start.earlier_seconds}
-                _publish(job, sums, result, measured | counted)
+                told = {
+                    "starts": start.number,
+                    "earlier_seconds": start.earlier_seconds,
+                    # What an edit is held against that somebody accepts.
+                    "modules": code_modules(*modules),
+                }
+                _publish(job, sums, result, measured | told)
             if orphaned:
                 # A mark that was not there at the start is for the job that will ask for this
                 # result.

@@ -36,6 +36,9 @@ OUTLINE_VARIABLE = "BIOROBUST_OUTLINE"
 COSTS = "costs"
 
 
+# Stages whose results are no one model's, and every model's numbers rest on.
+_SHARED = ("shard", "collect")
+
 Plan = dict[str, Any]
 
 
@@ -148,6 +151,7 @@ def report_plan(outline: Outline, kind: str, name: str) -> Plan:
     if kind == PAGE:
         rows = ("experiment", "shard", "models", "attacks", "checks", "collect")
         plan["outline"] = {key: outline[key] for key in rows}
+        plan["accepted"] = outline["accepted"]
     return plan
 
 
@@ -169,6 +173,11 @@ def card_config(outline: Outline, model: str) -> dict[str, Any]:
             "check": entry["check_code"],
             "collect": outline["collect"]["code"],
         },
+        "accepted": [
+            {**edit, "of": of}
+            for edit in outline["accepted"]
+            if (of := [[stage, m] for stage, m in edit["of"] if m == model or stage in _SHARED])
+        ],
         "catalogue": outline["catalogue"],
     }
 

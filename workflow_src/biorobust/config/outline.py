@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from biorobust.accepted import noting
 from biorobust.analysis.report.template_files import template_sums
 from biorobust.attacks.kinds import ATTACKS
 from biorobust.checks.kinds import GROUPS_OF, RUNS_MODEL, TRANSFERS, checks_of
 from biorobust.code_digest import code_digest
+from biorobust.config.accepted_edits import accepted_edits
 from biorobust.config.cards import catalogue
 from biorobust.config.claims import planned_claim
 from biorobust.config.experiment import Experiment
@@ -29,6 +31,14 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     `cache` is a file that remembers the hashes of the data source's files. Raises UserError with
     one line for each thing that is missing: the data source's folder or files, weights files.
     """
+    with noting() as noted:
+        outline = _outline(experiment, cache)
+        page = _page(outline)
+    return {**outline, PAGE: {PAGE: page}, "accepted": accepted_edits(outline, noted)}
+
+
+def _outline(experiment: Experiment, cache: Path) -> Outline:
+    """The outline without what tells of the whole of it."""
     path = Path(experiment.data.path).expanduser() if experiment.data.path else None
     missing = _missing_weights(experiment)
     try:
@@ -56,7 +66,7 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     tables[COSTS]["inputs"] += [f"tables:{name}" for name in tables if name != COSTS]
     tables[COSTS]["inputs"] += [f"figures:{name}" for name in figures]
     tables[COSTS]["inputs"] += [f"cards:{name}" for name in cards]
-    outline = {
+    return {
         "experiment": experiment.name,
         "shard": {
             "code": code_digest(STAGES["shard"], *_own_source(experiment.data.source)),
@@ -74,7 +84,6 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
         "catalogue": catalogue(),
         "published": comparison,
     }
-    return {**outline, PAGE: {PAGE: _page(outline)}}
 
 
 def _model(experiment: Experiment, entry: Any, checks: list[dict[str, Any]]) -> dict[str, Any]:

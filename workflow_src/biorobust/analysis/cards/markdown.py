@@ -205,6 +205,15 @@ def _environment(environment: EnvironmentPart) -> Iterator[str]:
         rows.append(["jobs of which none of this is known", str(environment["reports_missing"])])
     yield table(["", ""], rows)
     yield table(["code of", "digest"], list(_digests(environment["code"])))
+    if environment["accepted"]:
+        yield "Edits of the code since then that somebody vouches for, and for which nothing reran:"
+        yield table(
+            ["files", "why no number changes", "date", "results of"],
+            [
+                [", ".join(edit["paths"]), edit["reason"], edit["date"], listed(edit["of"])]
+                for edit in environment["accepted"]
+            ],
+        )
     yield f"The whole experiment again:\n\n```sh\n{environment['command']}\n```"
     yield "The verdict on each image: results.parquet; what checks added: corrections.parquet."
 

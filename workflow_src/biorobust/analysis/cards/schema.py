@@ -266,6 +266,16 @@ class Untried(TypedDict):
     sentence: str
 
 
+class AcceptedEdit(TypedDict):
+    """An edit of the code since results were made, of which somebody says it changes no number."""
+
+    date: str
+    paths: list[str]
+    reason: str
+    of: list[str]
+    """The stages whose results were not made anew."""
+
+
 class EnvironmentPart(TypedDict):
     """With what and on what it was made. Several values: jobs differed."""
 
@@ -280,6 +290,7 @@ class EnvironmentPart(TypedDict):
     """Jobs of which none of this is known."""
     code: dict[str, Any]
     """Digests of the code of each stage; of attacks and checks by kind and group."""
+    accepted: list[AcceptedEdit]
     command: str
     """Makes the experiment again, from the folder of its config."""
 

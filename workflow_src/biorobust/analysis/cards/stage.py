@@ -84,7 +84,7 @@ def make_card(
         "results": measured,
         "checks": checks,
         "not_tried": untried_part(data, attacks, measured, checks, catalogue),
-        "environment": environment_part(runs, config["code"], command),
+        "environment": environment_part(runs, config["code"], config["accepted"], command),
     }
 
 

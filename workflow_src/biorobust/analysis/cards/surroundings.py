@@ -38,9 +38,15 @@ def read_runs(records: Iterable[tuple[str, Path]]) -> list[JobRun]:
 
 
 def environment_part(
-    runs: Iterable[JobRun], code: Mapping[str, Any], command: str
+    runs: Iterable[JobRun],
+    code: Mapping[str, Any],
+    accepted: Iterable[Mapping[str, Any]],
+    command: str,
 ) -> EnvironmentPart:
-    """Everything that jobs ran with. `command` is how the workflow was started."""
+    """Everything that jobs ran with. `command` is how the workflow was started.
+
+    `code` and `accepted` are those of `planning.card_config`.
+    """
     told = [run for run in runs if run.report is not None]
     reports = [run.report for run in told if run.report is not None]
     versions: dict[str, set[str]] = {}
@@ -58,6 +64,15 @@ def environment_part(
         "commits": _values(reports, "git_commit"),
         "reports_missing": sum(run.report is None for run in runs),
         "code": dict(code),
+        "accepted": [
+            {
+                "date": edit["date"],
+                "paths": edit["paths"],
+                "reason": edit["reason"],
+                "of": list(dict.fromkeys(stage for stage, _ in edit["of"])),
+            }
+            for edit in accepted
+        ],
         "command": _anywhere(command),
     }
 

@@ -1,7 +1,7 @@
 """Where the page's numbers come from: data, settings, code, software and records, as tables."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,20 @@ def code_facts(outline: Outline) -> str:
                 body[f"{what} {name}, {kind}"] = [[digest[:_DIGEST]]]
     body["collect"] = [[outline["collect"]["code"][:_DIGEST]]]
     return as_html(["Stage", "code"], body, [])
+
+
+def accepted_facts(edits: Iterable[Mapping[str, Any]]) -> str:
+    """HTML of the accepted edits (see `config.accepted_edits`); empty if there is none."""
+    body: Body = {
+        f"{number}. {', '.join(edit['paths'])}": [
+            [edit["reason"]],
+            [edit["date"]],
+            [", ".join(" ".join(what).strip() for what in edit["of"])],
+        ]
+        for number, edit in enumerate(edits, start=1)
+    }
+    headings = ["Files", "why no number changes", "date", "results of"]
+    return as_html(headings, body, []) if body else ""
 
 
 def record_facts(inputs: dict[str, Record]) -> str:

@@ -62,6 +62,7 @@ def write_page(job: Job, inputs: Inputs) -> str:
             settings=Markup(origins.model_facts(outline)),
             software=Markup(origins.software_facts(directory, outline)),
             code=Markup(origins.code_facts(outline)),
+            accepted=Markup(origins.accepted_facts(job.plan["accepted"])),
             records=Markup(origins.record_facts(inputs)),
         )
     )
