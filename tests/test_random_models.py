@@ -88,3 +88,17 @@ def test_without_that_finding_the_same_rows_are_refused(experiment: TinyExperime
     findings = read_json(experiment.seed_folder / "checks/cheap.findings.json")
     (told,) = [finding for finding in findings if finding["check"] == "determinism"]
     assert told["verdict"] == "fail"
+
+
+def test_what_else_objects_says_that_the_draws_alone_can_cause_it(
+    experiment: TinyExperiment,
+) -> None:
+    said = "The model draws random numbers, which alone can cause this"
+    objections = {"rows": 0, "cheap": 0}
+    for group in objections:
+        for finding in read_json(experiment.seed_folder / f"checks/{group}.findings.json"):
+            objects = finding["verdict"] in ("warn", "fail")
+            expected = objects and finding["check"] != "determinism"
+            assert (said in finding["sentence"]) == expected
+            objections[group] += expected
+    assert objections["cheap"] > 0

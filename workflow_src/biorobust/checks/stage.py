@@ -21,6 +21,7 @@ from biorobust.checks.corrections import HEADER, Correction, csv_lines
 from biorobust.checks.findings import Finding
 from biorobust.checks.finished import FinishedCheck, FinishedChecks
 from biorobust.checks.kinds import CHECKS
+from biorobust.checks.randomness import draws_at_random, with_reservation
 from biorobust.checks.recorded import AttackEntry, AttackRows, Recorded
 from biorobust.data.shards import Shards, open_shards
 from biorobust.errors import UserError
@@ -92,9 +93,15 @@ def _checked(name: str, thresholds: Mapping[str, float], given: Any) -> Finished
     honest = getattr(import_module(CHECKS[name].module), "honest", None)
     findings: list[Finding] = []
     corrections: list[Correction] = []
+    random: bool | None = None
     for finding, examined in findings_of(name, given, thresholds):
+        objects = finding.verdict in ("warn", "fail")
+        if objects and random is None:
+            random = draws_at_random(given)
+        if random:
+            finding = with_reservation(finding)
         before = _passes(given)
-        if finding.verdict in ("warn", "fail") and honest:
+        if objects and honest:
             corrections += list(honest(examined, thresholds))
         forward, backward = (
             after - earlier for after, earlier in zip(_passes(given), before, strict=True)
