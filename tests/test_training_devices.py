@@ -12,16 +12,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import failing_ranks
+import made_up_ranks
 import ranked
 from biorobust.data.augmentation import DRAWS_PER_IMAGE
 from biorobust.data.batches import EpochBatches
 from biorobust.data.counter_hash import Purpose, uniform_draws
 from biorobust.data.shards import open_shards
 from biorobust.errors import Unfinished, UserError
+from biorobust.terminal import shown_on
 from biorobust.training import fitting, stage
 from biorobust.training.fitting import device_count
 from biorobust.training.processes import run_in_processes
+from terminals import recorded_terminal
 from tiny_jobs import TinyExperiment, child_environment, make_experiment, succeed
 from tiny_training import GAZING, epochs_run, output_sums
 
@@ -170,7 +172,13 @@ def test_killed_in_mid_epoch_two_devices_go_on_to_the_same_bytes(
 )
 def test_one_that_fails_ends_all(how: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        run_in_processes(2, failing_ranks.fails, how)
+        run_in_processes(2, made_up_ranks.fails, how)
+
+
+def test_what_a_rank_shows_reaches_the_terminal() -> None:
+    with recorded_terminal() as screen, shown_on(screen.stream, "train plain", 2):
+        assert run_in_processes(2, made_up_ranks.tells) == ["rank 0 of 2", "rank 1 of 2"]
+    assert screen.text.splitlines() == ["train plain: 1 of 4 epochs", "warning: a nuisance"]
 
 
 def test_as_many_devices_as_gpus_were_promised(monkeypatch: pytest.MonkeyPatch) -> None:

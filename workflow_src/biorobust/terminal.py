@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from biorobust.progress_bar import ProgressBar
@@ -66,7 +66,22 @@ class Terminal:
             self._bar = None
 
 
-_terminals: list[Terminal] = []
+class Relay:
+    """Stands for the terminal in another process than the one that writes there: it sends there."""
+
+    def __init__(self, send: Callable[[str, tuple[Any, ...]], None]) -> None:
+        self._send = send
+
+    def tell(self, line: str) -> None:
+        """As `Terminal.tell`."""
+        self._send("tell", (line,))
+
+    def show_progress(self, done: float, total: int, text: str, seconds: float) -> None:
+        """As `Terminal.show_progress`."""
+        self._send("show_progress", (done, total, text, seconds))
+
+
+_terminals: list[Terminal | Relay] = []
 
 
 @contextmanager
@@ -79,6 +94,23 @@ def shown_on(stream: TextIO, title: str, jobs_at_once: int | None) -> Iterator[N
     finally:
         _terminals.remove(terminal)
         terminal.clear()
+
+
+@contextmanager
+def relayed(send: Callable[[str, tuple[Any, ...]], None]) -> Iterator[None]:
+    """Hand what a person should see to `send`, for `relay` in the process that has the terminal."""
+    relaying = Relay(send)
+    _terminals.append(relaying)
+    try:
+        yield
+    finally:
+        _terminals.remove(relaying)
+
+
+def relay(what: str, arguments: tuple[Any, ...]) -> None:
+    """Show what another process handed on."""
+    for terminal in _terminals:
+        getattr(terminal, what)(*arguments)
 
 
 def warn(line: str) -> None:

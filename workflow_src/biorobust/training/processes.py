@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from biorobust.errors import UserError
+from biorobust.terminal import relay, relayed
+
+# What a process sends: its result, what it raised, or something for the terminal of this one.
+_DONE, _FAILED, _SHOWN = "done", "failed", "shown"
 
 # How long the others may take to say why they failed, once one has: most fail because it did.
 _LAST_WORDS_SECONDS = 2.0
@@ -55,19 +59,20 @@ def _outcomes(receivers: list[Connection]) -> list[Any]:
     failures: list[BaseException] = []
     open_ones = list(receivers)
     while open_ones and (ready := wait(open_ones, _LAST_WORDS_SECONDS if failures else None)):
-        for receiver in open_ones:
-            if receiver not in ready:
-                continue
+        for receiver in [each for each in open_ones if each in ready]:
             rank = receivers.index(receiver)
             try:
-                done, value = receiver.recv()
+                kind, value = receiver.recv()
             except EOFError:
-                done, value = False, RuntimeError(f"the process of device {rank} was killed")
-            if done:
+                kind, value = _FAILED, RuntimeError(f"the process of device {rank} was killed")
+            if kind == _SHOWN:
+                relay(*value)
+                continue
+            open_ones = [each for each in open_ones if each is not receiver]
+            if kind == _DONE:
                 results[rank] = value
             else:
                 failures.append(value)
-        open_ones = [each for each in open_ones if each not in ready]
     if failures:
         # What a person can mend explains the rest.
         raise next((each for each in failures if isinstance(each, UserError)), failures[0])
@@ -96,14 +101,15 @@ class _passed_on:
 
 def _rank(sender: Connection, work: Callable[..., Any], *arguments: Any) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    outcome: tuple[bool, Any]
+    outcome: tuple[str, Any]
     try:
-        outcome = (True, work(*arguments))
+        with relayed(lambda *shown: sender.send((_SHOWN, shown))):
+            outcome = (_DONE, work(*arguments))
     except UserError as error:
-        outcome = (False, error)
+        outcome = (_FAILED, error)
     except Exception as error:
         traceback.print_exc()
-        outcome = (False, error)
+        outcome = (_FAILED, error)
     sender.send(outcome)
     # The others may be stuck in an exchange with this one; nothing is left to tidy up.
     sender.close()

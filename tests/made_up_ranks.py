@@ -1,4 +1,4 @@
-"""Processes that fail; apart from others, so that they start without torch."""
+"""Processes that fail or tell something; apart from others, so that they start without torch."""
 
 import io
 import os
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from biorobust.errors import Unfinished
+from biorobust.terminal import show_progress, warn
 
 
 def fails(rank: int, count: int, meeting: Path, how: str) -> None:
@@ -19,3 +20,12 @@ def fails(rank: int, count: int, meeting: Path, how: str) -> None:
         raise Unfinished("to be continued")
     sys.stderr = io.StringIO()  # the traceback is not for the test's output
     raise MemoryError("too large")
+
+
+def tells(rank: int, count: int, meeting: Path) -> str:
+    """Show progress and a warning on the terminal, as training does on the first rank."""
+    if rank == 0:
+        show_progress(1, 4, "1 of 4 epochs", 10.0)
+        sys.stderr = io.StringIO()  # the log's part of it
+        warn("a nuisance")
+    return f"rank {rank} of {count}"
