@@ -120,8 +120,8 @@ try:
             # Now for a run that was killed, at the end for this one.
             clear_marks(folder)
             atexit.register(clear_marks, folder)
-        for record, gone in hollow_records(folder, outline).items():
-            print(f"{gone} is gone; a run makes it anew", file=sys.stderr)
+        for record, fault in hollow_records(folder, outline).items():
+            print(f"{fault}; a run makes it anew", file=sys.stderr)
             if running:
                 record.unlink()
         if not forces_jobs(sys.argv[1:]):

@@ -1,6 +1,7 @@
 """`biorobust accept` on a tiny model of one's own that was trained and attacked before an edit."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from biorobust import accepted
 from biorobust.__main__ import main
 from biorobust.config.experiment import Experiment
 from biorobust.config.outline import make_outline
-from biorobust.config.strangers import is_planned
+from biorobust.config.strangers import hollow_records, is_planned
+from biorobust.errors import UserError
+from biorobust.files import read_json
 from biorobust.places import Outline
 from biorobust.planning import card_config, planned_records, report_plan
+from biorobust.provenance import require_planned
 from tiny_jobs import TinyExperiment, make_experiment, succeed, tiny_config
 
 SECTIONS = {
@@ -117,6 +121,63 @@ def test_an_entry_that_is_taken_out_covers_nothing(experiment: TinyExperiment) -
     assert stale() == {"train", "attack"}
 
 
+def test_what_ran_under_an_acceptance_falls_with_it(experiment: TinyExperiment) -> None:
+    folder = Path("results/tiny")
+    record = folder / "models/plain/seed-0/attacks/pgd/eps-0.01.json"
+    refactor()
+    succeed(["accept", "own_helper.py", "--reason", WHY])
+    succeed(experiment.attack("0.01"))
+    assert stale() == set() and hollow_records(folder, outline_now()) == {}
+    accepted.FILE.unlink()
+    # Taken back, the code is again the one that the plan names, and not the one that ran.
+    rewrite("own_helper.py", "4.0 / 2", "2.0")
+    assert stale() == {"attack"}
+    (fault,) = hollow_records(folder, outline_now()).items()
+    assert fault == (record, f"{record} was made by code that is no longer accepted")
+    with pytest.raises(UserError, match="was accepted in place of another, and no longer is"):
+        require_planned(record, read_json(record)["digest"], "snakemake")
+
+
+def test_results_of_the_code_as_it_is_are_not_called_stale_through_it(
+    experiment: TinyExperiment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refactor()
+    succeed(["accept", "own_helper.py", "--reason", WHY])
+    kept = accepted.FILE.read_text()
+    accepted.FILE.unlink()
+    # As somebody has them who trained with the edited code and then got the acceptance.
+    later = make_experiment(Path("results/tiny"), **SECTIONS)
+    succeed(later.train())
+    succeed(later.attack("0.01"))
+    accepted.FILE.write_text(kept)
+    capsys.readouterr()
+    assert main(["accept", "own_helper.py", "--reason", WHY]) == 1
+    assert "were made by the code as it is now" in capsys.readouterr().err
+    assert accepted.FILE.read_text() == kept
+
+
+def test_an_edit_while_a_job_runs_is_not_taken_for_what_it_ran(
+    own_folder: Path, experiment: TinyExperiment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Path("own_helper.py").read_text()
+    rewrite("own_model.py", "self.gain * SCALE", "edited() * self.gain * SCALE")
+    rewrite(
+        "own_model.py",
+        "class Own",
+        "def edited():\n"
+        "    from pathlib import Path\n"
+        "    Path('own_helper.py').write_text('SCALE = 3.0\\n')\n"
+        "    return 1.0\n\n\nclass Own",
+    )
+    del sys.modules["own_model"]
+    later = make_experiment(Path("results/tiny"), **SECTIONS)
+    succeed(later.train())
+    assert Path("own_helper.py").read_text() != before
+    rewrite("own_model.py", "return 1.0", "return 2.0 / 2")
+    said = refusal(capsys, "own_model.py", "--reason", WHY)
+    assert "own_helper changed as well" in said
+
+
 def test_one_edit_after_another_may_be_accepted(experiment: TinyExperiment) -> None:
     refactor()
     succeed(["accept", "own_helper.py", "--reason", WHY])
@@ -158,6 +219,7 @@ def test_what_else_was_edited_is_named_and_nothing_is_accepted(
         (["own_helper.py", "--reason", " "], "say why no number can change"),
         (["own_attack.py", "--reason", WHY], "no result in results/tiny is stale through"),
         (["nowhere.py", "--reason", WHY], "no result in results/tiny is stale through"),
+        (["else/own_helper.py", "--reason", WHY], "no result in results/tiny is stale through"),
     ],
 )
 def test_what_cannot_be_accepted_is_told(

@@ -9,13 +9,14 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from biorobust.code_digest import code_digest, code_modules
+from biorobust.accepted import counted_as
+from biorobust.code_digest import code_modules, digest_of_modules
 from biorobust.environment import (
     describe_host,
     package_versions,
@@ -35,6 +36,7 @@ from biorobust.planning import Plan, plan_digest
 from biorobust.provenance import (
     Record,
     damaged_outputs,
+    is_vouched,
     make_record,
     require_planned,
     require_whole,
@@ -48,6 +50,8 @@ class Job:
     """One piece of work: what was planned, where its inputs stand and where its records go.
 
     `execution` holds how it runs, which makes nothing stale: devices, threads, batches, paths.
+    `ran` is the digest of the code that carries it out, once that is known; an accepted edit lets
+    it differ from the plan's.
     """
 
     plan: Plan
@@ -55,6 +59,7 @@ class Job:
     inputs: dict[str, Path]
     records: dict[str, Path]
     say: Callable[[str], None]
+    ran: str = ""
 
     @property
     def record(self) -> Path:
@@ -81,10 +86,11 @@ class Job:
     def origin(self) -> str:
         """Stands for all that work which was begun may be finished from: by the same job alone.
 
-        Beside the plan these are the inputs' bytes and the package versions, since the same plan
-        may give other bytes with other versions.
+        Beside the plan these are the code that really runs, the inputs' bytes and the package
+        versions, since the same plan may give other bytes with other versions.
         """
-        return sha256_of_text(canonical_json([self.digest, self.input_sums, package_versions()]))
+        parts = [self.digest, self.ran, self.input_sums, package_versions()]
+        return sha256_of_text(canonical_json(parts))
 
     @property
     def input_sums(self) -> dict[str, str]:
@@ -128,7 +134,10 @@ def perform(job: Job, work: Work, *modules: str, tidy: Callable[[Job], None] | N
 
     Raises UserError where the code, an input's record or an input's files are not as planned.
     """
-    _require_planned_code(job, *modules)
+    # Now, since a user's own file may be edited while the job runs.
+    run_modules = code_modules(*modules)
+    job = replace(job, ran=digest_of_modules(run_modules))
+    _require_planned_code(job)
     with _alone(job) as waited:
         orphaned = _orphaned(job)
         # A start that finds the job done does no work, and is not counted.
@@ -141,7 +150,7 @@ def perform(job: Job, work: Work, *modules: str, tidy: Callable[[Job], None] | N
                     "starts": start.number,
                     "earlier_seconds": start.earlier_seconds,
                     # What an edit is held against that somebody accepts.
-                    "modules": code_modules(*modules),
+                    "modules": run_modules,
                 }
                 _publish(job, sums, result, measured | told)
             if orphaned:
@@ -168,8 +177,8 @@ def _measured(job: Job, work: Work, inputs: Inputs) -> tuple[Result, dict[str, A
     }
 
 
-def _require_planned_code(job: Job, *modules: str) -> None:
-    if code_digest(*modules) != job.plan["code"]:
+def _require_planned_code(job: Job) -> None:
+    if counted_as(job.ran) != job.plan["code"]:
         raise UserError(
             f"the code of stage {job.plan['stage']} was edited after this job was planned; "
             "nothing was run; start snakemake again, and it will plan with the code as it is now"
@@ -246,7 +255,9 @@ def _take_finished(job: Job) -> bool:
             record = read_json(run_report(path))["record"]
         except (UserError, KeyError):
             return False
-        if record["digest"] != job.digest or damaged_outputs(path, record):
+        if record["digest"] != job.digest or not is_vouched(record):
+            return False
+        if damaged_outputs(path, record):
             return False
         for name, total in job.input_sums.items():
             if record["inputs"][name]["sha256"] != total:
@@ -263,7 +274,9 @@ def _publish(
     job: Job, input_sums: dict[str, str], result: Result, measured: dict[str, Any]
 ) -> None:
     for name, path in job.records.items():
-        record = make_record(job.plan, input_sums, result.outputs[name], result.facts[name])
+        record = make_record(
+            job.plan, input_sums, result.outputs[name], result.facts[name], ran=job.ran
+        )
         # The report carries the record, so that a result outlives the loss of its record.
         write_json(run_report(path), {**measured, "record": record})
         write_json(path, record)

@@ -10,6 +10,7 @@ that refers to them can still forge a result; this is against accidents, not aga
 from pathlib import Path
 from typing import Any
 
+from biorobust.accepted import counted_as
 from biorobust.errors import UserError
 from biorobust.files import canonical_json, read_json, sha256_of_file, sha256_of_text
 from biorobust.places import Outline, attack_jobs, attack_record
@@ -22,15 +23,22 @@ _TOLD = ("stage", "code", "config", "implementation", "attack_implementation")
 
 
 def make_record(
-    plan: Plan, inputs: dict[str, str], outputs: dict[str, str], facts: dict[str, Any]
+    plan: Plan,
+    inputs: dict[str, str],
+    outputs: dict[str, str],
+    facts: dict[str, Any],
+    *,
+    ran: str | None = None,
 ) -> Record:
     """The record of a job: its plan and digest, SHA-256 of input records and of output files.
 
     `outputs` maps file names beside the record to SHA-256; `facts` are what the next stage wants
-    to know of the result (class names, image counts).
+    to know of the result (class names, image counts). `ran` is the digest of the code that ran,
+    where an accepted edit lets that differ from the planned one.
     """
     return {
         **facts,
+        **({"ran": ran} if ran not in (None, plan.get("code")) else {}),
         **{key: plan[key] for key in _TOLD if key in plan},
         "digest": plan_digest(plan),
         "inputs": {
@@ -45,7 +53,7 @@ def require_planned(path: Path, digest: str, mend: str) -> Record:
     """The record at `path`, if it was made by the plan with this digest.
 
     Raises UserError, with the command `mend`, where the record is missing, damaged or stale, or
-    tells of another plan than its digest stands for.
+    tells of another plan than its digest stands for, or of code that nobody vouches for any more.
     """
     try:
         record: Record = read_json(path)
@@ -63,6 +71,11 @@ def require_planned(path: Path, digest: str, mend: str) -> Record:
             f"{path} is damaged (its config, code or inputs are not those of its digest); "
             f"make it anew with: {mend}"
         )
+    if not is_vouched(record):
+        raise UserError(
+            f"{path} was made by code that was accepted in place of another, and no longer is; "
+            f"make it anew with: {mend}"
+        )
     return record
 
 
@@ -77,6 +90,11 @@ def _tells_its_plan(record: Record) -> bool:
         )
     except (KeyError, TypeError, AttributeError):
         return False
+
+
+def is_vouched(record: Record) -> bool:
+    """Whether a result was made by its plan's code, or by other that is accepted in its place."""
+    return "ran" not in record or counted_as(str(record["ran"])) == record.get("code")
 
 
 def run_report(record: Path) -> Path:

@@ -117,6 +117,7 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
     """
     frames, missing, faults = [], [], []
     made_by: set[Path] = set()
+    accepted = 0
     trusted = Trusted(folder, outline, snakemake, source_files=not partial)
     spoilt: set[tuple[str, int]] = set()
     for job in attack_jobs(outline):
@@ -130,6 +131,7 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
             continue
         frames.append(_rows(outline, job, path, record))
         made_by |= {path, folder / training_record(job.model, job.seed)}
+        accepted += "ran" in record
     findings: Findings = []
     corrections = []
     for checks in check_jobs(outline):
@@ -150,7 +152,13 @@ def gather(folder: Path, outline: Outline, snakemake: str, *, partial: bool = Fa
         raise UserError("\n".join([count, *dict.fromkeys(faults)]))
     corrected = joined_corrections(corrections)
     rows = closed(with_determinism(pd.concat(frames, ignore_index=True), findings), corrected)
-    return Collected(rows, missing, _mixture_warnings(made_by), corrected, findings)
+    warnings = _mixture_warnings(made_by)
+    if accepted:
+        warnings.append(
+            f"{accepted} result(s) were made by code that counts as earlier code, since its edit "
+            "was accepted as changing no number: biorobust accept lists why"
+        )
+    return Collected(rows, missing, warnings, corrected, findings)
 
 
 def _mixture_warnings(records: set[Path]) -> list[str]:

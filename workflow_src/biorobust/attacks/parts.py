@@ -17,7 +17,7 @@ from biorobust.files import read_json
 from biorobust.jobs import Job
 from biorobust.places import attack_part_record
 from biorobust.planning import attack_part_plan, plan_digest
-from biorobust.provenance import Record, damaged_outputs, run_report
+from biorobust.provenance import Record, damaged_outputs, is_vouched, run_report
 
 # Of a part's run report, what the attack job's own has as well.
 _NOT_COST = ("record", "versions", "platform", "git_commit", "cpu_count")
@@ -79,7 +79,7 @@ def _report_of_same_origin(job: Job, record: Path, digest: str) -> dict[str, Any
         report: dict[str, Any] = read_json(run_report(record))
         made: Record = report["record"]
         sums = {name: source["sha256"] for name, source in made["inputs"].items()}
-        same = (made["digest"], sums) == (digest, job.input_sums)
+        same = (made["digest"], sums) == (digest, job.input_sums) and is_vouched(made)
         if same and report["versions"] == package_versions() and not damaged_outputs(record, made):
             return report
     except (UserError, KeyError, TypeError, AttributeError):

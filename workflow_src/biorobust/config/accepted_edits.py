@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from biorobust.accepted import Acceptance
-from biorobust.places import Outline
+from biorobust.places import PAGE, Outline
 
 
 def accepted_edits(outline: Outline, noted: Mapping[str, Acceptance]) -> list[dict[str, Any]]:
@@ -36,3 +36,6 @@ def _codes(outline: Outline) -> Iterator[tuple[str, str, str]]:
     for stage in ("tables", "figures"):
         for entry in outline[stage].values():
             yield stage, "", entry["code"]
+    for model, entry in outline["cards"].items():
+        yield "cards", model, entry["code"]
+    yield PAGE, "", outline[PAGE][PAGE]["code"]

@@ -33,8 +33,8 @@ def make_outline(experiment: Experiment, cache: Path) -> Outline:
     """
     with noting() as noted:
         outline = _outline(experiment, cache)
-        page = _page(outline)
-    return {**outline, PAGE: {PAGE: page}, "accepted": accepted_edits(outline, noted)}
+        outline |= {PAGE: {PAGE: _page(outline)}}
+    return {**outline, "accepted": accepted_edits(outline, noted)}
 
 
 def _outline(experiment: Experiment, cache: Path) -> Outline:

@@ -14,19 +14,33 @@ from biorobust.errors import UserError
 from biorobust.files import read_json, sha256_of_file
 from biorobust.places import Outline
 from biorobust.planning import Plan, plan_digest, planned_records, shard_plan
-from biorobust.provenance import rows_digest
+from biorobust.provenance import is_vouched, rows_digest
 
 
-def hollow_records(folder: Path, outline: Outline) -> dict[Path, Path]:
-    """Records that vouch for a file which was deleted, each with the (first) file that is gone."""
+def hollow_records(folder: Path, outline: Outline) -> dict[Path, str]:
+    """Records that nothing stands behind any more, each with what is wrong.
+
+    A file that it vouches for was deleted, or it was made by code that was accepted in place of
+    another (`biorobust accept`), and no longer is.
+    """
     hollow = {}
     for path, plan in planned_records(outline):
         record = folder / path
         if record.is_file():
             gone = [f for f in _vouched(record, plan["stage"]) if not f.is_file()]
             if gone:
-                hollow[record] = gone[0]
+                hollow[record] = f"{gone[0]} is gone"
+            elif _is_disowned(record):
+                hollow[record] = f"{record} was made by code that is no longer accepted"
     return hollow
+
+
+def _is_disowned(record: Path) -> bool:
+    try:
+        # Few have it, and to read them all as JSON would take longer.
+        return b'"ran"' in record.read_bytes() and not is_vouched(read_json(record))
+    except (UserError, OSError):
+        return False
 
 
 def _vouched(record: Path, stage: str) -> list[Path]:
@@ -95,10 +109,10 @@ def refuse_copies(folder: Path, outline: Outline) -> None:
 def is_planned(record: Path, plan: Plan) -> bool:
     """Whether the result with this record was made by this plan."""
     try:
-        found: bool = read_json(record)["digest"] == plan_digest(plan)
+        found = read_json(record)
+        return bool(found["digest"] == plan_digest(plan) and is_vouched(found))
     except (UserError, KeyError, TypeError):
         return False
-    return found
 
 
 def _is_linked(record: Path, made: dict[str, list[Path]], folder: Path, outline: Outline) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from biorobust.accepted import FILE, acceptances, add_acceptance
 from biorobust.code_digest import PACKAGE, code_modules, digest_of_modules
 from biorobust.errors import UserError
+from biorobust.extension_imports import own_modules
 from biorobust.files import read_json
 from biorobust.planning import planned_records
 from biorobust.provenance import run_report
@@ -45,12 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _Edited(NamedTuple):
-    """A result that was made by other code: its record, the digests, the modules that differ."""
+    """A result that was made by other code: its record, the digests, the modules that differ.
+
+    `files` tells of a user's own modules where they stand now; one that is gone is not there.
+    """
 
     record: Path
     now: str
     earlier: str
     modules: set[str]
+    files: dict[str, Path]
 
 
 def accept(options: argparse.Namespace) -> int:
@@ -111,6 +116,12 @@ def _why_nothing(
             f"since the results were made, {_others(touched, names)}; name those files too if "
             "they change no number, or put them back; nothing was accepted"
         )
+    if any(each.earlier == each.now for each in edited):
+        return (
+            f"results in {folder} were made by the code as it is now, which is accepted as "
+            f"counting as earlier code: make them anew, or take the entry out of {FILE}; "
+            "nothing was accepted"
+        )
     untold = [each for each in edited if not each.modules]
     if untold:
         return (
@@ -131,41 +142,58 @@ def _list() -> None:
 def _edited(planned: Planned) -> Iterator[_Edited]:
     """Results of the experiment that were made by other code than there is now."""
     for place, plan in planned_records(planned.outline):
-        record = planned.folder / place
+        path = planned.folder / place
         try:
-            earlier = str(read_json(record)["code"])
-            report = read_json(run_report(record))
-        except (UserError, KeyError, TypeError):
+            record = read_json(path)
+            earlier = str(record["code"])
+            told = read_json(run_report(path)).get("modules")
+        except (UserError, KeyError, TypeError, AttributeError):
             continue
         if earlier == plan["code"]:
             continue
-        now = code_modules(*stage_modules(plan))
-        # Of a report without them nothing is known.
-        changed = now.items() ^ report["modules"].items() if "modules" in report else set()
-        modules = {name for name, _ in changed}
-        yield _Edited(record, digest_of_modules(now), earlier, modules)
+        entries = stage_modules(plan)
+        now = code_modules(*entries)
+        changed: set[str] = set()
+        # Of a report that is not the record's own nothing is known.
+        if told and digest_of_modules(told) == record.get("ran", earlier):
+            changed = {name for name, _ in now.items() ^ told.items()}
+        own = [module for module in entries if module.partition(".")[0] != PACKAGE]
+        files = {
+            each.name: each.file.absolute()
+            for module in own
+            for each in own_modules(module)[0]
+            if each.file
+        }
+        yield _Edited(path, digest_of_modules(now), earlier, changed, files)
 
 
 def _names(path: Path, edited: Collection[_Edited]) -> Iterator[str]:
     """The modules that differ and stand in the file, or below the folder; it may be gone."""
-    parts = path.absolute().with_suffix("").parts
-    parts = parts[:-1] if parts[-1] == "__init__" else parts
-    package = Path(__file__).parents[1].parts
-    inside = parts[: len(package)] == package
-    for module in {module for each in edited for module in each.modules}:
-        words = tuple(module.split("."))
-        if (words[0] == PACKAGE) is not inside:
-            continue
-        if inside:
-            place = package[:-1] + words
-            matches = place[: len(parts)] == parts if path.suffix != ".py" else place == parts
-        elif path.suffix == ".py":
-            matches = parts[-len(words) :] == words
-        else:
-            file = path.joinpath(*words)
-            matches = file.is_dir() or file.with_suffix(".py").is_file()
-        if matches:
-            yield module
+    path = path.absolute()
+    package = Path(__file__).parents[1]
+    for each in edited:
+        for module in each.modules:
+            *folders, name = module.split(".")
+            if module.partition(".")[0] == PACKAGE:
+                places = [package.parent.joinpath(*folders, name)]
+            elif module in each.files:
+                places = [each.files[module].with_suffix("")]
+            else:
+                # Of one that is gone it is only known how it was called.
+                places = [
+                    root.joinpath(*folders, name)
+                    for root in (path, *path.parents)
+                    if not root.joinpath(*folders, f"{name}.py").exists()
+                ]
+            files = [file for place in places for file in _sources(place)]
+            if path in files or (path.is_dir() and any(path in file.parents for file in files)):
+                yield module
+
+
+def _sources(place: Path) -> list[Path]:
+    """Where a module's source is, without its ending: a file, or a folder's."""
+    module = place.parent if place.name == "__init__" else place
+    return [module.with_name(f"{module.name}.py"), module / "__init__.py"]
 
 
 def _mapping(covered: Collection[_Edited]) -> dict[str, str]:
