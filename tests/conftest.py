@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from background import Runs
@@ -23,12 +24,56 @@ settings.register_profile("biorobust", deadline=None)
 settings.load_profile("biorobust")
 
 
+# The files that take longest, longest first: begun last, one of them would leave the other workers
+# idle. `make test-fast` leaves them out.
+SLOW_FILES = [
+    f"test_{name}.py"
+    for name in (
+        *("stale", "guides", "stale_results", "attack_catalogue", "attack_trained", "pipeline"),
+        *("attack_ladder", "cards_planned", "training_devices", "attack_parts", "models"),
+        *("checks_honest_models", "storage_faults", "training_midway", "training_kinds"),
+        *("attack_fast_pass", "checks_planted_attacks", "from_python", "ending", "forecast"),
+        *("unused_gpus", "cluster", "training", "unfinished_work", "attack_engine"),
+        *("checks_planted_models", "attacks", "attack_restarts", "hygiene_option", "check_stage"),
+        *("gaze_figures", "robustness", "planning_benchmark", "minimal_attacks", "costs_table"),
+        *("checks_planted_evaluations", "training_resumed", "accuracy_curve", "attack_stage"),
+        *("check_resumed", "attack_sizes", "survival_figure", "imagenet10", "figures_planned"),
+        *("checks_masked", "forecast_checks", "random_models", "checks_cost", "checks_described"),
+        *("attention_training", "latex", "progress", "architecture"),
+    )
+]
+STARTS_SNAKEMAKE = {"snakemake", "planned", "finished_project", "runs"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, and put the files that take longest first."""
+    order = {name: number for number, name in enumerate(SLOW_FILES)}
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        names = {*item.fixturenames, *item.function.__code__.co_names}
+        if item.path.name in order or names & STARTS_SNAKEMAKE:
+            item.add_marker("slow")
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose tiny experiment has been run. Copy it before changing it."""
-    project = copy_project(tmp_path_factory.mktemp("finished") / "project")
-    done = snakemake(project, "--cores", "2")
-    assert done.returncode == 0, done.stdout + done.stderr
+    """A project whose tiny experiment has been run. Copy it before changing it.
+
+    The first of pytest's workers runs it, each of the others takes a copy.
+    """
+    project = tmp_path_factory.mktemp("finished") / "project"
+    workers = "PYTEST_XDIST_WORKER" in os.environ
+    common = tmp_path_factory.getbasetemp().parent if workers else project.parent
+    shared = common / "finished-by-all"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            copy_project(project)
+            done = snakemake(project, "--cores", "2")
+            assert done.returncode == 0, done.stdout + done.stderr
+            shutil.copytree(project, shared, symlinks=True)
+            return project
+    shutil.copytree(shared, project, symlinks=True)
     return project
 
 
