@@ -18,7 +18,7 @@ STAMP := $(VENV)/.biorobust-$(WANTED)
 IN_PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 export PYTHONPATH := $(CURDIR)/workflow_src$(if $(PYTHONPATH),:$(PYTHONPATH))
 
-.PHONY: run report test test-fast test-browser test-slurm test-chaos lint clean setup
+.PHONY: run report test test-fast test-browser test-slurm test-chaos lint lint-types lint-rest clean setup
 
 run: setup
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -48,11 +48,17 @@ test-browser: setup
 test-chaos: setup
 	$(BIN)/python -m pytest tests/chaos $(ARGS)
 
+# Types take longest, so the rest is looked at meanwhile.
 lint: setup
+	@$(MAKE) --no-print-directory --jobs 2 lint-types lint-rest
+
+lint-types:
+	$(BIN)/mypy
+
+lint-rest:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 
