@@ -19,6 +19,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Subprocesses of a test run this clone's code, also in an environment made by another clone.
 os.environ["PYTHONPATH"] = str(ROOT / "workflow_src")
 
+# Where it is set, each job of a test would compile all of the code once more.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Machines differ in speed, and a slow example is no fault.
 settings.register_profile("biorobust", deadline=None)
 settings.load_profile("biorobust")
