@@ -17,7 +17,7 @@ from biorobust.models.publishing import read_card
 from biorobust.sampling.gaussian import gaussian_filter
 from guides import FENCE
 from own_code import write_own
-from tiny_jobs import ROOT, TinyExperiment, flip_byte, make_experiment, succeed
+from tiny_jobs import PLAIN, ROOT, TinyExperiment, flip_byte, make_experiment, succeed
 
 SLIM = {"width": 2, "stem_width": 2}
 
@@ -134,6 +134,17 @@ def test_what_was_traced_first_is_computed_as_ever(height: int, way: str) -> Non
     found = Filter()(images)
     assert type(found) is Tensor
     torch.testing.assert_close(found, Filter()(images.double()).float())
+
+
+def test_a_config_takes_published_weights(trained: TinyExperiment, tmp_path: Path) -> None:
+    published = tmp_path / "published.safetensors"
+    biorobust.publish_model(trained.seed_folder, published)
+    models = [{**PLAIN, "weights": str(published)}]
+    experiment = make_experiment(tmp_path / "elsewhere", models=models)
+    succeed(experiment.train(weights=str(published)))
+    images = torch.rand(2, 3, 32, 32)
+    taken, original = (biorobust.load_model(e.seed_folder) for e in (experiment, trained))
+    assert torch.equal(taken(images), original(images))
 
 
 def test_images_and_labels_are_those_of_the_shards(trained: TinyExperiment) -> None:
