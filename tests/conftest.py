@@ -42,7 +42,10 @@ SLOW_FILES = [
         *("checks_planted_evaluations", "training_resumed", "accuracy_curve", "attack_stage"),
         *("check_resumed", "attack_sizes", "survival_figure", "imagenet10", "figures_planned"),
         *("checks_masked", "forecast_checks", "random_models", "checks_cost", "checks_described"),
-        *("attention_training", "latex", "progress", "architecture"),
+        *("attention_training", "latex", "progress", "architecture", "lies", "cards_untried"),
+        *("attack_command", "tables", "cards", "hygiene_planted", "collect_refused"),
+        *("picture_figures", "collect", "hygiene_search", "attack_norms", "checks_reach"),
+        *("compare_command", "attention_models", "report", "accuracy_bars", "retinal_whole"),
     )
 ]
 STARTS_SNAKEMAKE = {"snakemake", "planned", "finished_project", "runs"}
