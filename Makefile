@@ -1,4 +1,4 @@
-# make run | report | test | test-browser | test-slurm | test-chaos | lint | clean.
+# make run | report | test | test-fast | test-browser | test-slurm | test-chaos | lint | clean.
 # Each sets up $(VENV) first, where it is missing or out of step.
 #   VENV=path    use (or make) that environment instead of .venv
 #   PYTHON=...   the Python (3.11 or newer) to make it with
@@ -14,9 +14,11 @@ BIN := $(VENV)/bin
 # The stamp carries a checksum of what is to be installed, so a changed lock installs again.
 WANTED := $(shell cat requirements.lock pyproject.toml | cksum | cut -d ' ' -f 1)
 STAMP := $(VENV)/.biorobust-$(WANTED)
+# Files in the order that tests/conftest.py gives them, the longest first.
+IN_PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 export PYTHONPATH := $(CURDIR)/workflow_src$(if $(PYTHONPATH),:$(PYTHONPATH))
 
-.PHONY: run report test test-browser test-slurm test-chaos lint clean setup
+.PHONY: run report test test-fast test-browser test-slurm test-chaos lint lint-types lint-rest clean setup
 
 run: setup
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -26,7 +28,11 @@ report: setup
 	$(BIN)/snakemake report --cores $(CORES) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)
+
+# Without what starts snakemake or trains: under a minute, for while one works.
+test-fast: setup
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow" $(ARGS)
 
 # A real SLURM on this machine, as root: apt-get install munge slurmctld slurmd
 test-slurm: setup
@@ -42,11 +48,17 @@ test-browser: setup
 test-chaos: setup
 	$(BIN)/python -m pytest tests/chaos $(ARGS)
 
+# Types take longest, so the rest is looked at meanwhile.
 lint: setup
+	@$(MAKE) --no-print-directory --jobs 2 lint-types lint-rest
+
+lint-types:
+	$(BIN)/mypy
+
+lint-rest:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 

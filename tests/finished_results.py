@@ -1,6 +1,6 @@
 """A finished experiment without a run: a config, made-up rows, and reports that hold a word."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ ENDINGS = {
 }
 
 
-def finished(folder: Path) -> Project:
+def finished(
+    folder: Path, models: Sequence[Any] = MODELS, attacks: Sequence[Any] = ATTACKS
+) -> Project:
     """A project's folder with `config.yaml` and all results of it below `results/tiny`."""
-    config = tiny_config(seeds=[5, 2], models=MODELS, attacks=ATTACKS)
+    config = tiny_config(seeds=[5, 2], models=list(models), attacks=list(attacks))
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    project = make_project(folder / "results")
+    project = make_project(folder / "results", models=list(models), attacks=list(attacks))
     succeed(collect_command(project))
     for place, plan in planned_records(project.outline):
         if plan["stage"] in ENDINGS:

@@ -1,5 +1,6 @@
 """The command line as a whole: light, with an example each, one line for a mistake."""
 
+import os
 import re
 import subprocess
 import sys
@@ -74,3 +75,22 @@ def test_help_costs_next_to_nothing() -> None:
     )
     heavy, seconds = done.stderr.strip().rsplit(" ", 1)
     assert heavy == "[]" and float(seconds) < 0.5
+
+
+@pytest.mark.parametrize("words", [["models"], ["completion", "bash"]])
+def test_a_reader_that_leaves_ends_it_quietly(words: list[str]) -> None:
+    """As `head` does. The status is what a shell gives of a program that SIGPIPE ended."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "biorobust", *words],
+            env=with_package(),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")

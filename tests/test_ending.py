@@ -157,7 +157,9 @@ def test_the_last_lines_of_a_failed_run_are_ours(project: Path) -> None:
     weights = project / "results/tiny/models/plain/seed-0/weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     edit(project, "config.yaml", "epsilons: [0.01,", "epsilons: [0.02, 0.01,")
-    done = snakemake(project, "--cores", "1")
+    # Only the job that fails.
+    attack = "results/tiny/models/plain/seed-0/attacks/pgd/eps-0.02.json"
+    done = snakemake(project, "--cores", "1", attack)
     assert done.returncode != 0
     log = "results/tiny/logs/attack/plain/seed-0/pgd/eps-0.02.log"
     *_, failed, words, where, what, kept = done.stderr.strip().splitlines()

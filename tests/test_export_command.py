@@ -5,15 +5,20 @@ import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from biorobust.__main__ import main
 from biorobust.config.reading import read_experiment
+from biorobust.errors import UserError
 from biorobust.files import sha256_of_file
+from biorobust.tools.export import own_code
+from biorobust.tools.planned import Planned
 from finished_results import finished, inside, tree
-from made_up_results import Project
+from made_up_results import ATTACKS, MODELS, Project
+from own_code import ATTACK, HELPER, MODEL, write_own
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +74,44 @@ def test_the_same_files_give_the_same_bytes(
     with zipfile.ZipFile("a.zip") as archive:
         names = archive.namelist()
     assert names[2:] == sorted(names[2:])
+
+
+def test_code_of_ones_own_is_packed_with_what_it_imports(tmp_path: Path) -> None:
+    here, beside = tmp_path / "here", tmp_path / "beside"
+    code = {"mine/own_model.py": MODEL, "mine/own_helper.py": HELPER, "mine/unused.py": ""}
+    write_own(here, code)
+    write_own(beside, {"own_attack.py": ATTACK})
+    model = {"name": "own", "kind": "mine/own_model.py:Own"}
+    attack = {"name": "own", "kind": f"{beside}/own_attack.py:Darker", "epsilons": ["0.1"]}
+    with inside(here):
+        finished(here, [*MODELS, model], [*ATTACKS, attack])
+        assert main(["export", "results/tiny", "tiny.zip"]) == 0
+    unpacked = tmp_path / "unpacked"
+    with zipfile.ZipFile(here / "tiny.zip") as archive:
+        archive.extractall(unpacked)
+    packed = {
+        path.relative_to(unpacked / "tiny/code").as_posix(): path.read_text()
+        for path in (unpacked / "tiny/code").rglob("*.py")
+    }
+    assert packed == {
+        "mine/own_model.py": MODEL,
+        "mine/own_helper.py": HELPER,
+        "own_attack.py": ATTACK,
+    }
+    sums = (unpacked / "tiny/SHA256SUMS").read_text()
+    assert all(f"  code/{name}\n" in sums for name in packed)
+
+
+def test_two_files_of_ones_own_in_one_place_are_refused(tmp_path: Path) -> None:
+    for folder in ("data", "models"):
+        write_own(tmp_path / folder, {"own.py": MODEL, "own_helper.py": HELPER})
+    outline: Any = {
+        "shard": {"config": {"source": f"{tmp_path}/data/own.py:OWN"}},
+        "models": [{"kind": f"{tmp_path}/models/own.py:Own"}],
+        "attacks": [],
+    }
+    with pytest.raises(UserError, match=r"data/own\S*\.py and .* would both be code/own\S*\.py"):
+        own_code(Planned({}, outline))
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:

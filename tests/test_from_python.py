@@ -8,14 +8,16 @@ import pytest
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import biorobust
 from biorobust.errors import UserError
 from biorobust.models.kinds import MODELS
 from biorobust.models.publishing import read_card
+from biorobust.sampling.gaussian import gaussian_filter
 from guides import FENCE
 from own_code import write_own
-from tiny_jobs import ROOT, TinyExperiment, flip_byte, make_experiment, succeed
+from tiny_jobs import PLAIN, ROOT, TinyExperiment, flip_byte, make_experiment, succeed
 
 SLIM = {"width": 2, "stem_width": 2}
 
@@ -107,12 +109,42 @@ EXPORTED = [(kind, {}, kind not in ("multi_gaze", "parallel_transformers")) for 
 def test_every_kind_is_exported(kind: str, options: dict[str, str], any_count: bool) -> None:
     model = slim(kind, **options)
     images = torch.rand(2, 3, 32, 32)
-    model(images)
     shapes = ({0: torch.export.Dim("batch")},) if any_count else None
     program = torch.export.export(model, (images,), dynamic_shapes=shapes).module()
     for count in (1, 3) if any_count else (2,):
         others = torch.rand(count, 3, 32, 32)
         torch.testing.assert_close(program(others), model(others))
+
+
+class Filter(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return gaussian_filter(images, radius=3, stride=2)
+
+
+@pytest.mark.parametrize(("height", "way"), [(37, "exported"), (43, "fake")])
+def test_what_was_traced_first_is_computed_as_ever(height: int, way: str) -> None:
+    """With image sizes of their own: no earlier test has computed their filters."""
+    images = torch.rand(2, 3, height, height + 2)
+    if way == "exported":
+        program = torch.export.export(Filter(), (images,)).module()
+        torch.testing.assert_close(program(images), Filter()(images))
+    else:
+        with FakeTensorMode() as mode:
+            Filter()(mode.from_tensor(images))
+    found = Filter()(images)
+    assert type(found) is Tensor
+    torch.testing.assert_close(found, Filter()(images.double()).float())
+
+
+def test_a_config_takes_published_weights(trained: TinyExperiment, tmp_path: Path) -> None:
+    published = tmp_path / "published.safetensors"
+    biorobust.publish_model(trained.seed_folder, published)
+    models = [{**PLAIN, "weights": str(published)}]
+    experiment = make_experiment(tmp_path / "elsewhere", models=models)
+    succeed(experiment.train(weights=str(published)))
+    images = torch.rand(2, 3, 32, 32)
+    taken, original = (biorobust.load_model(e.seed_folder) for e in (experiment, trained))
+    assert torch.equal(taken(images), original(images))
 
 
 def test_images_and_labels_are_those_of_the_shards(trained: TinyExperiment) -> None:

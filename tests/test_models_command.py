@@ -2,12 +2,16 @@
 
 import inspect
 import re
+import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 from biorobust.__main__ import main
 from biorobust.models.kinds import MODELS
 from biorobust.models.registry import model_class
+from own_code import CONFIG
 
 SPELLED = {"None": "as published", "True": "true", "False": "false"}
 
@@ -54,6 +58,39 @@ def test_one_kind_comes_with_what_its_code_says(capsys: pytest.CaptureFixture[st
     told = printed(capsys, "multi_gaze")
     assert inspect.getdoc(model_class("multi_gaze")) in told
     assert "cortical_fixations:" not in told
+
+
+def test_ones_own_is_described_from_its_source(
+    own_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = printed(capsys, "own_model.py:Own").splitlines()
+    assert told[:2] == ["own_model.py:Own: Two numbers an image.", "  gain = 1.0  (float)"]
+    # Nothing of it was run, and what it takes is not required by `image_size` and `classes`.
+    assert "own_model" not in sys.modules
+    family = model_class("own_model.py:Own")
+    assert set(inspect.signature(family).parameters) == {"image_size", "classes", "gain"}
+    (own_folder / "bare.py").write_text("class Bare:\n    def __init__(self, *, depth): ...\n")
+    bare = "bare.py:Bare: a model of your own\n  depth  (must be given)\n"
+    assert printed(capsys, "bare.py:Bare") == bare
+
+
+def test_a_config_brings_its_own_kinds(
+    own_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own_folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    alone = printed(capsys)
+    assert "own_model.py" not in alone
+    told = printed(capsys, "--config", "name=other")
+    assert told.startswith(alone.rstrip()) and "own_model.py:Own: Two numbers" in told
+
+
+def test_code_that_is_not_there_is_one_line(
+    own_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("none.py:Own", "own_model.py:None_"):
+        assert main(["models", kind]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert kind.split(":")[0] in line
 
 
 def test_an_unknown_kind_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

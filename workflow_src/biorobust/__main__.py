@@ -7,6 +7,7 @@ and records; what it says goes to its log, and an error that a person can mend i
 import argparse
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,13 +65,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # One stage shares its name with a tool, which has no plan.
     if words and words[0] in _STAGES and (words[0] not in _COMMANDS or "--plan" in words):
         return _stage(_stage_parser(words[0]).parse_args(words[1:]))
+    what = " ".join(["biorobust", *words[:1]])
+    return _guarded(what, sys.stderr, lambda: _printed(lambda: _for_people(words)))
+
+
+def _for_people(words: Sequence[str]) -> int:
     options = _parser(words[:1]).parse_args(words)
-    command = getattr(import_module(_COMMANDS[options.command].module), options.command)
-    what = f"biorobust {options.command}"
+    command: Callable[..., int] = getattr(
+        import_module(_COMMANDS[options.command].module), options.command
+    )
     if options.command == "completion":
         # Of this one command all others are the input.
-        return _guarded(what, sys.stderr, lambda: command(options.shell, _parser(_COMMANDS)))
-    return _guarded(what, sys.stderr, lambda: command(options))
+        return command(options.shell, _parser(_COMMANDS))
+    return command(options)
+
+
+def _printed(action: Callable[[], int]) -> int:
+    """The action's status; that of a program which SIGPIPE ended where nobody reads its output."""
+    try:
+        status = action()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # What is still to be written would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def _parser(wanted: Iterable[str]) -> argparse.ArgumentParser:

@@ -15,6 +15,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from biorobust.sampling.tracing import is_traced
+
 
 def gaussian_filter(images: Tensor, radius: int, stride: int = 1) -> Tensor:
     """Filtered images, of which every stride-th row and column from stride // 2 on is kept.
@@ -22,14 +24,13 @@ def gaussian_filter(images: Tensor, radius: int, stride: int = 1) -> Tensor:
     images: [B, C, H, W], floats; radius: rho in pixels, 1 or more. Returns [B, C, h, w] with
     h = ceil((H - stride // 2) / stride), and w likewise; differentiable in the images.
     """
+    matrix = _filter_matrix if is_traced(images) else _kept_filter_matrix
     rows, columns = (
-        _filter_matrix(length, radius, stride, images.dtype, images.device)
-        for length in images.shape[2:]
+        matrix(length, radius, stride, images.dtype, images.device) for length in images.shape[2:]
     )
     return rows @ images @ columns.T
 
 
-@cache
 def _filter_matrix(
     length: int, radius: int, stride: int, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
@@ -41,3 +42,6 @@ def _filter_matrix(
         taps = torch.arange(-2 * radius, 2 * radius + 1, dtype=torch.float64, device=device)
         weights = torch.exp(-2 * (distances / radius) ** 2) * (distances <= 2 * radius)
         return (weights / torch.exp(-2 * (taps / radius) ** 2).sum()).to(dtype)
+
+
+_kept_filter_matrix = cache(_filter_matrix)

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from biorobust.sampling.resampling import FixedBilinear
+from biorobust.sampling.tracing import is_traced
 
 _TO_PIXELS = {"nearest": torch.round, "truncated": torch.floor}
 INTERPOLATIONS = ("bilinear", *_TO_PIXELS)
@@ -145,9 +146,11 @@ class RetinalSampler(nn.Module):
         if gazes.is_floating_point():
             raise ValueError(f"gazes are {gazes.dtype}; expected integers")
         key = (images.device, images.dtype)
-        if key not in self._windows:
-            self._windows[key] = self._gaze_windows(*key)
-        windows = self._windows[key]
+        windows = self._windows.get(key)
+        if windows is None:
+            windows = self._gaze_windows(*key)
+            if not is_traced(images):
+                self._windows[key] = windows
         reach = windows.shape[0] // 2
         gazes = gazes.to(images.device, torch.int64).clamp(-reach, reach)
         row, column = (reach - gazes).unbind(dim=1)
@@ -164,25 +167,30 @@ class RetinalSampler(nn.Module):
         """
         self._require_images(images)
         key = (tuple(gazes), images.device, images.dtype)
-        if self._fixed is None or self._fixed[0] != key:
+        fixed = self._fixed
+        if fixed is None or fixed[0] != key:
             # A validation pass may come first; what it computes must serve gradients as well.
             with torch.inference_mode(False), torch.no_grad():
-                self._fixed = (key, self._fixed_sampling(gazes, images.device, images.dtype))
-        sampling = self._fixed[1]
+                fixed = (key, self._fixed_sampling(gazes, images))
+            if not is_traced(images):
+                self._fixed = fixed
+        sampling = fixed[1]
         # Images as channels of one: where a gaze looks is then read once for all of them.
         return sampling(images.flatten(0, 1)).view(-1, *images.shape[1:])
 
     def _fixed_sampling(
-        self, gazes: Sequence[tuple[float, float]], device: torch.device, dtype: torch.dtype
+        self, gazes: Sequence[tuple[float, float]], images: Tensor
     ) -> Callable[[Tensor], Tensor]:
-        """Planes [C, N, N] under each of G gazes: -> [G, C, N, N]."""
-        table = torch.tensor(gazes, dtype=torch.float64, device=device)
+        """Planes [C, N, N], of the images' device and type, under each of G gazes: [G, C, N, N]."""
+        table = torch.tensor(gazes, dtype=torch.float64, device=images.device)
         grid = self._grid(table, torch.float64)
-        if self.interpolation == "bilinear" and device.type == "cpu":
+        # How many entries its matrices have depends on numbers, which a placeholder does not have.
+        on_cpu = images.device.type == "cpu" and not is_traced(images)
+        if self.interpolation == "bilinear" and on_cpu:
             # One thread, 4 images, N = 320, five gazes: 11 ms, and 26 ms with the backward pass;
             # grid_sample takes 24 and 100 ms. For nearest it is 8 and 20 against 8 and 26 ms.
-            return FixedBilinear((grid + 1) * self._middle, dtype)
-        grid = grid.to(dtype)
+            return FixedBilinear((grid + 1) * self._middle, images.dtype)
+        grid = grid.to(images.dtype)
         return lambda planes: self._sample(planes.expand(len(grid), -1, -1, -1), grid)
 
     def _require_images(self, images: Tensor) -> None:

@@ -8,12 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 from biorobust.errors import UserError
+from biorobust.extension_imports import own_modules
+from biorobust.extensions import Place, is_reference, split_reference
 from biorobust.files import read_json, sha256_of_file, sha256_of_text, whole_file
 from biorobust.provenance import require_whole
 from biorobust.tools.planned import Planned, add_config_arguments, read_planned
 
 SUMS = "SHA256SUMS"
 CONFIG = "config.yaml"
+CODE = "code"
 
 # Rows by image are in the collected table; what a run took differs each time and names hosts.
 _LEFT_OUT = ("attack", "check")
@@ -26,8 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.description = (
         "Pack one finished experiment: collected rows, tables, figures, cards, weights and config, "
-        f"with the SHA-256 of each file (check with: sha256sum -c {SUMS}). Images of the data set "
-        "stay out. The same files give the same archive, byte for byte."
+        f"and below {CODE}/ your own source files that it names, with the SHA-256 of each file "
+        f"(check with: sha256sum -c {SUMS}). Images of the data set stay out. The same files give "
+        "the same archive, byte for byte."
     )
     parser.epilog = "Example: biorobust export results/digits digits.zip"
     parser.add_argument("results", type=Path, help="the experiment's folder, e.g. results/digits")
@@ -46,7 +50,7 @@ def export(options: argparse.Namespace) -> int:
             "made these results with --configfile, and start in the folder of the Snakefile"
         )
     config = yaml.safe_dump(planned.raw, allow_unicode=True)
-    files = dict(sorted(exported_files(planned).items()))
+    files = dict(sorted((exported_files(planned) | own_code(planned)).items()))
     sums = {name: sha256_of_file(path) for name, path in files.items()}
     sums[CONFIG] = sha256_of_text(config)
     listed = "".join(f"{total}  {name}\n" for name, total in sorted(sums.items()))
@@ -80,6 +84,35 @@ def exported_files(planned: Planned) -> dict[str, Path]:
         more = f" (and {len(faults) - 1} more such results)" if faults[1:] else ""
         raise UserError(f"{faults[0]}{more}; finish the run with snakemake first")
     return found
+
+
+def own_code(planned: Planned) -> dict[str, Path]:
+    """By their place in the archive, the user's source files that the config's entries execute.
+
+    Those in the present folder keep their place in it, so that the archive's config names them
+    from within `code`; others stand as they are imported. Raises UserError where two would have
+    one place.
+    """
+    outline = planned.outline
+    named = [entry["kind"] for section in ("models", "attacks") for entry in outline[section]]
+    references = filter(is_reference, [outline["shard"]["config"]["source"], *named])
+    found: dict[str, Path] = {}
+    for module in sorted({split_reference(reference)[0] for reference in references}):
+        for place in own_modules(module)[0]:
+            if place.file is None or place.is_installed:
+                continue
+            name = f"{CODE}/{_code_place(place.file, place)}"
+            if found.setdefault(name, place.file) != place.file:
+                raise UserError(
+                    f"{found[name]} and {place.file} would both be {name} in the archive; "
+                    "rename one of them"
+                )
+    return found
+
+
+def _code_place(file: Path, place: Place) -> str:
+    here = Path.cwd()
+    return file.relative_to(here if file.is_relative_to(here) else place.root).as_posix()
 
 
 def _files_or_faults(planned: Planned) -> Iterator[tuple[str, Path, str]]:
