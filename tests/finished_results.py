@@ -1,11 +1,8 @@
 """A finished experiment without a run: a config, made-up rows, and reports that hold a word."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from biorobust.files import sha256_of_file, write_json, write_text
@@ -42,14 +39,6 @@ def write_report(path: Path, plan: dict[str, Any], endings: tuple[str, ...]) -> 
     record = make_record(plan, {}, outputs, {})
     write_json(path, record)
     write_json(run_report(path), {"record": record, "host": "secret"})
-
-
-@contextmanager
-def inside(folder: Path) -> Iterator[None]:
-    """With the folder as the present one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        yield
 
 
 def tree(folder: Path) -> dict[str, str]:
