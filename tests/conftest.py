@@ -11,6 +11,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from background import Runs
+from finished_results import finished
 from own_code import write_own
 from pipeline import ROOT, copy_project, snakemake
 
@@ -88,6 +89,25 @@ def project(finished_project: Path, tmp_path: Path) -> Path:
     """A copy of the finished project, to be changed."""
     copy = tmp_path / "project"
     shutil.copytree(finished_project, copy, symlinks=True)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def made_up_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with made-up results of all its stages. Copy it before changing it."""
+    folder = tmp_path_factory.mktemp("made-up")
+    finished(folder)
+    return folder
+
+
+@pytest.fixture
+def made_up_project(
+    made_up_original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A copy of the made-up project, to be changed, which is the present folder."""
+    copy = tmp_path / "project"
+    shutil.copytree(made_up_original, copy)
+    monkeypatch.chdir(copy)
     return copy
 
 

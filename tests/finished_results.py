@@ -1,11 +1,9 @@
 """A finished experiment without a run: a config, made-up rows, and reports that hold a word."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from biorobust.files import sha256_of_file, write_json, write_text
@@ -15,8 +13,8 @@ from made_up_results import ATTACKS, MODELS, Project, collect_command, make_proj
 from tiny_jobs import succeed, tiny_config
 
 ENDINGS = {
-    "tables": ("csv", "md", "tex", "txt"),
-    "figures": ("pdf", "png"),
+    "tables": ("csv", "html", "md", "tex", "txt"),
+    "figures": ("pdf", "png", "svg"),
     "cards": ("md",),
     "report": ("html",),
 }
@@ -44,14 +42,6 @@ def write_report(path: Path, plan: dict[str, Any], endings: tuple[str, ...]) -> 
     record = make_record(plan, {}, outputs, {})
     write_json(path, record)
     write_json(run_report(path), {"record": record, "host": "secret"})
-
-
-@contextmanager
-def inside(folder: Path) -> Iterator[None]:
-    """With the folder as the present one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        yield
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -11,6 +11,8 @@ import pandas as pd
 from biorobust.analysis.collected_checks import joined_corrections
 from biorobust.analysis.summary import Grid
 
+HARD_NAME = r"a_b%c&#$~^{x}\y|<z>"
+"""A name that every typesetter must escape."""
 FIVE = {"0.001": 0.001, "0.005": 0.005, "0.01": 0.01, "0.02": 0.02, "0.05": 0.05}
 VALUES: dict[str, float | None] = {**FIVE, "8/255": 8 / 255, "minimal": None}
 

@@ -15,30 +15,17 @@ from biorobust.__main__ import main
 from biorobust.checks.finished import FinishedCheck, FinishedChecks
 from biorobust.checks.kinds import checks_of
 from biorobust.errors import UserError
+from checked import checked
 from examined import carried_out, examine, slim_standard
-from tiny_jobs import TinyExperiment, flip_byte, make_experiment, start, succeed
+from tiny_jobs import TinyExperiment, flip_byte, start, succeed
 
-# Steps so short that they cannot arrive: what the checks find better goes into the corrections.
-WEAK = {"name": "weak", "kind": "pgd", "steps": 2, "relative_step": 1e-3, "epsilons": ["0.6"]}
-STRONG = {"name": "fgsm", "kind": "fgsm", "epsilons": ["0.6"]}
 ENDINGS = (".json", ".findings.json", ".corrections.csv")
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> TinyExperiment:
     """An experiment whose checks nobody disturbed."""
-    experiment = make_experiment(
-        tmp_path_factory.mktemp("whole"),
-        train_images=32,
-        training={"epochs": 2, "batch_size": 8, "learning_rate": 1e-2},
-        attacks=[WEAK, STRONG],
-    )
-    succeed(experiment.train())
-    for attack in ("weak", "fgsm"):
-        succeed(experiment.attack("0.6", attack))
-    for group in ("rows", "cheap"):
-        succeed(experiment.check(group))
-    return experiment
+    return checked(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture

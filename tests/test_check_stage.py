@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -20,29 +19,17 @@ from biorobust.analysis.tables import write_tables
 from biorobust.checks.kinds import CHECKS, GROUPS_OF, checks_of
 from biorobust.files import sha256_of_file, write_json
 from biorobust.provenance import damaged_outputs, run_report
+from checked import ATTACKS, SECTIONS, checked
 from made_up_results import make_plan, rewrite
-from tiny_jobs import PLAIN, TinyExperiment, child_environment, make_experiment, succeed
+from tiny_jobs import PLAIN, TinyExperiment, child_environment, succeed
 
-# Steps so short that they cannot arrive, and one that can: the first number is too kind.
-WEAK = {"name": "weak", "kind": "pgd", "steps": 2, "relative_step": 1e-3, "epsilons": ["0.6"]}
-STRONG = {"name": "fgsm", "kind": "fgsm", "epsilons": ["0.6"]}
-SECTIONS: dict[str, Any] = {
-    "training": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-2},
-    "attacks": [WEAK, STRONG],
-}
 SNAKEMAKE = "snakemake --cores 1"
 
 
 @pytest.fixture(scope="module")
 def examined(tmp_path_factory: pytest.TempPathFactory) -> TinyExperiment:
     """An experiment whose checks of both groups have run."""
-    experiment = make_experiment(tmp_path_factory.mktemp("examined"), train_images=32, **SECTIONS)
-    succeed(experiment.train())
-    for attack in ("weak", "fgsm"):
-        succeed(experiment.attack("0.6", attack))
-    for group in ("rows", "cheap"):
-        succeed(experiment.check(group))
-    return experiment
+    return checked(tmp_path_factory.mktemp("examined"))
 
 
 def checks_folder(experiment: TinyExperiment) -> Path:
@@ -200,7 +187,7 @@ def test_rows_of_other_images_are_refused(
 
 def test_plans_of_checks_follow_their_group_alone(examined: TinyExperiment) -> None:
     def digests(**sections: object) -> dict[str, str]:
-        changed = make_plan(**{"attacks": [WEAK, STRONG], **sections})
+        changed = make_plan(**{"attacks": ATTACKS, **sections})
         return {
             job.group: planning.plan_digest(planning.check_plan(changed, job))
             for job in places.check_jobs(changed)

@@ -28,7 +28,7 @@ def finished(folder: Path, outline: Outline, *verdicts: str, **facts: Any) -> Pa
     for name in ("tables", "figures", "cards", "models", "logs", "shards/test"):
         (folder / name).mkdir(parents=True)
     (folder / "shards/test/manifest.json").write_text(
-        json.dumps({"split": "test", "skipped": ["a.png", "b.png"]})
+        json.dumps({"split": "test", "skipped": ["a.png", "b.png"], "ignored": 3})
     )
     findings = [finding(f"model{n}", 0, "restarts", each) for n, each in enumerate(verdicts)]
     (folder / "results.json").write_text(
@@ -59,7 +59,9 @@ def test_a_finished_run_ends_with_table_warnings_places_and_cost(
     lines = screen.splitlines()
     told = [
         *(f"accuracies under {name}" for name in names if "minimal" not in name),
-        "Warning: 2 damaged test images left out",
+        f"Warning: 2 damaged test images left out; see {folder}/logs/shard.log",
+        "Note: 3 files or folders beside the test images ignored: no png, jpg or jpeg directly in "
+        "a class folder",
         "Warning: two versions of torch",
         "Check fail: model2 seed 0, restarts: restarts of model2 0.",
         "Check warn: model1 seed 0, restarts: restarts of model1 0.",
@@ -80,7 +82,7 @@ def test_it_is_one_screen_however_much_there_is_to_tell(tmp_path: Path, outline:
         path.write_text("row\n" * 30)
     lines = closing_screen(folder, outline, 1).splitlines()
     assert len(lines) < 60
-    assert f"... and 44 more; see {folder}/tables/checks.txt" in lines
+    assert f"... and 45 more; see {folder}/tables/checks.txt" in lines
     assert lines.count("row") == 30
     assert sum(line.startswith("Not shown, for want of room: ") for line in lines) >= 1
 
@@ -89,7 +91,9 @@ def test_without_fault_it_says_so_and_old_costs_are_not_told(
     tmp_path: Path, outline: Outline
 ) -> None:
     folder = finished(tmp_path, outline, "pass", warnings=[])
-    (folder / "shards/test/manifest.json").write_text('{"split": "test", "skipped": []}')
+    (folder / "shards/test/manifest.json").write_text(
+        '{"split": "test", "skipped": [], "ignored": 0}'
+    )
     os.utime(folder / "tables/costs.json", (1, 1))
     screen = closing_screen(folder, outline, 1)
     assert "\nNo warnings.\n" in screen and "Cost:" not in screen

@@ -1,9 +1,7 @@
 """`biorobust export`: the archive read back, and checked with another program."""
 
-import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +14,18 @@ from biorobust.errors import UserError
 from biorobust.files import sha256_of_file
 from biorobust.tools.export import own_code
 from biorobust.tools.planned import Planned
-from finished_results import finished, inside, tree
-from made_up_results import ATTACKS, MODELS, Project
+from finished_results import finished, tree
+from made_up_results import ATTACKS, MODELS
 from own_code import ATTACK, HELPER, MODEL, write_own
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return finished(tmp_path_factory.mktemp("finished"))
-
-
-@pytest.fixture
-def project(whole: Project, tmp_path: Path) -> Iterator[Path]:
-    """A copy of the finished project, which is the present folder."""
-    copy = tmp_path / "project"
-    shutil.copytree(whole.folder.parents[1], copy)
-    with inside(copy):
-        yield copy
-
-
-def test_the_archive_holds_what_a_paper_needs(project: Path, tmp_path: Path) -> None:
+def test_the_archive_holds_what_a_paper_needs(made_up_project: Path, tmp_path: Path) -> None:
     assert main(["export", "results/tiny", "tiny.zip"]) == 0
     unpacked = tmp_path / "unpacked"
     with zipfile.ZipFile("tiny.zip") as archive:
         assert archive.testzip() is None
         archive.extractall(unpacked)
-    held, there = tree(unpacked / "tiny"), tree(project / "results/tiny")
+    held, there = tree(unpacked / "tiny"), tree(made_up_project / "results/tiny")
     own = {"SHA256SUMS", "config.yaml"}
     assert set(held) - own <= set(there)
     assert all(held[name] == there[name] for name in set(held) - own)
@@ -57,13 +41,13 @@ def test_the_archive_holds_what_a_paper_needs(project: Path, tmp_path: Path) -> 
     assert done.returncode == 0
     listed = (unpacked / "tiny/SHA256SUMS").read_text().splitlines()
     assert {line.split("  ")[1] for line in listed} == set(held) - {"SHA256SUMS"}
-    configs = [unpacked / "tiny/config.yaml", project / "config.yaml"]
+    configs = [unpacked / "tiny/config.yaml", made_up_project / "config.yaml"]
     archived, original = (read_experiment(yaml.safe_load(path.read_text())) for path in configs)
     assert archived == original
 
 
 def test_the_same_files_give_the_same_bytes(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    made_up_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["export", "results/tiny", "a.zip"]) == 0
     for path in Path("results").rglob("*"):
@@ -76,16 +60,18 @@ def test_the_same_files_give_the_same_bytes(
     assert names[2:] == sorted(names[2:])
 
 
-def test_code_of_ones_own_is_packed_with_what_it_imports(tmp_path: Path) -> None:
+def test_code_of_ones_own_is_packed_with_what_it_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here, beside = tmp_path / "here", tmp_path / "beside"
     code = {"mine/own_model.py": MODEL, "mine/own_helper.py": HELPER, "mine/unused.py": ""}
     write_own(here, code)
     write_own(beside, {"own_attack.py": ATTACK})
     model = {"name": "own", "kind": "mine/own_model.py:Own"}
     attack = {"name": "own", "kind": f"{beside}/own_attack.py:Darker", "epsilons": ["0.1"]}
-    with inside(here):
-        finished(here, [*MODELS, model], [*ATTACKS, attack])
-        assert main(["export", "results/tiny", "tiny.zip"]) == 0
+    monkeypatch.chdir(here)
+    finished(here, [*MODELS, model], [*ATTACKS, attack])
+    assert main(["export", "results/tiny", "tiny.zip"]) == 0
     unpacked = tmp_path / "unpacked"
     with zipfile.ZipFile(here / "tiny.zip") as archive:
         archive.extractall(unpacked)
@@ -122,7 +108,9 @@ def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return line
 
 
-def test_nothing_half_finished_is_packed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_half_finished_is_packed(
+    made_up_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["results/tiny", "tiny.zip"]
     table = Path("results/tiny/tables/pgd.md")
     table.write_text("other\n")
@@ -139,7 +127,7 @@ def test_nothing_half_finished_is_packed(project: Path, capsys: pytest.CaptureFi
 
 
 def test_the_config_must_be_that_of_the_results(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    made_up_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = refusal(capsys, "results/tiny", "tiny.zip", "--config", "name=other")
     assert "the config is of results/other, not of results/tiny" in line

@@ -17,6 +17,7 @@ from biorobust.errors import UserError
 from biorobust.forecast.command import forecast
 from biorobust.forecast.estimate import Given
 from own_code import CONFIG, write_own
+from pipeline import edit
 from tiny_jobs import TinyExperiment, make_experiment, succeed
 
 MODEL = {"name": "plain", "kind": "own_model.py:Own", "gain": 3}
@@ -32,9 +33,8 @@ def experiment_in(folder: Path, **sections: Any) -> TinyExperiment:
 
 
 def test_an_own_model_is_trained_attacked_checked_and_loaded_again(own_folder: Path) -> None:
-    tied = (own_folder / "own_model.py").read_text()
-    tied = tied.replace("    def forward", "        self.again = self.head\n\n    def forward")
-    (own_folder / "own_model.py").write_text(tied)
+    tied = "        self.again = self.head\n\n    def forward"
+    edit(own_folder, "own_model.py", "    def forward", tied)
     experiment = experiment_in(own_folder, training={"epochs": 40, "learning_rate": 0.1})
     succeed(experiment.train())
     for epsilon in ("0.01", "0.9"):
@@ -80,11 +80,9 @@ def test_a_job_stops_where_own_code_was_edited_after_it_was_planned(
 def test_a_model_that_could_not_be_used_is_told_before_training(
     own_folder: Path, old: str, new: str, told: str
 ) -> None:
-    text = (own_folder / "own_model.py").read_text()
-    assert old in text
-    write_own(own_folder, {"own_other.py": text.replace(old, new)})
+    edit(own_folder, "own_model.py", old, new)
     with pytest.raises(UserError, match=told) as caught:
-        biorobust.build_model("own_other.py:Own", image_size=32, classes=2)
+        biorobust.build_model("own_model.py:Own", image_size=32, classes=2)
     assert "\n" not in str(caught.value)
 
 
@@ -180,9 +178,7 @@ def test_what_is_wrong_with_an_own_data_set_is_told_in_one_line(
     own_folder: Path, old: str, new: str, told: str
 ) -> None:
     np.save(own_folder / "images.npy", np.zeros((8, 5, 6, 3), dtype=np.uint8))
-    text = (own_folder / "own_data.py").read_text()
-    assert old in text
-    (own_folder / "own_data.py").write_text(text.replace(old, new))
+    edit(own_folder, "own_data.py", old, new)
     with pytest.raises(UserError, match=told) as caught:
         source_fingerprint("own_data.py:OWN", path=own_folder)
         open_source("own_data.py:OWN", path=own_folder).splits["train"][0].load()

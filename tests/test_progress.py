@@ -191,12 +191,18 @@ def on_a_terminal(command: list[str], log: Path, jobs_at_once: int | None) -> st
     return screen.text
 
 
-def test_training_and_attack_show_what_they_are_about(
-    experiment: TinyExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bars appear without waiting for work that takes long."""
     monkeypatch.setattr(terminal, "_PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(progress, "_LOOK_SECONDS", 0.0)
     monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.mark.usefixtures("drawn_at_once")
+def test_training_and_attack_show_what_they_are_about(
+    experiment: TinyExperiment, tmp_path: Path
+) -> None:
     logs = tmp_path / "logs"
     train = on_a_terminal(experiment.train(), logs / "train/plain/seed-0.log", 1)
     assert "train plain seed-0" in train
@@ -212,12 +218,8 @@ def test_training_and_attack_show_what_they_are_about(
         assert not CONTROL.search(text)
 
 
-def test_the_bar_changes_no_byte_of_the_results(
-    experiment: TinyExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(terminal, "_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(progress, "_LOOK_SECONDS", 0.0)
-    monkeypatch.setenv("TERM", "xterm")
+@pytest.mark.usefixtures("drawn_at_once")
+def test_the_bar_changes_no_byte_of_the_results(experiment: TinyExperiment, tmp_path: Path) -> None:
     folder = experiment.seed_folder
     found = []
     for jobs_at_once in (None, 1):

@@ -1,8 +1,6 @@
 """`biorobust prune` on a finished experiment from whose config things were taken out."""
 
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +10,9 @@ from filelock import FileLock
 
 from biorobust.__main__ import main
 from biorobust.files import write_json
-from finished_results import finished, inside, tree
-from made_up_results import Project
+from finished_results import tree
 
 RESULTS = Path("results/tiny")
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return finished(tmp_path_factory.mktemp("finished"))
-
-
-@pytest.fixture
-def project(whole: Project, tmp_path: Path) -> Iterator[Path]:
-    """A copy of the finished project, which is the present folder."""
-    copy = tmp_path / "project"
-    shutil.copytree(whole.folder.parents[1], copy)
-    with inside(copy):
-        yield copy
 
 
 def reconfigure(**sections: Any) -> None:
@@ -44,7 +27,7 @@ def pruned(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
 
 
 def test_of_what_the_config_names_nothing_is_listed(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    made_up_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = tree(RESULTS)
     (line,) = pruned(capsys, "--yes")
@@ -77,7 +60,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_was_taken_out_is_listed_first_and_then_deleted(
-    case: str, project: Path, capsys: pytest.CaptureFixture[str]
+    case: str, made_up_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sections, pattern = CASES[case]
     (RESULTS / "models/ant/seed-2/my notes.txt").write_text("mine")
@@ -101,7 +84,7 @@ def test_what_was_taken_out_is_listed_first_and_then_deleted(
 
 
 def test_the_table_of_an_attack_that_was_taken_out_goes_once_it_is_remade(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    made_up_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reconfigure(attacks=[{"name": "pgd", "kind": "pgd", "epsilons": ["0.1", "0.01", "8/255"]}])
     pruned(capsys, "--yes")
@@ -118,7 +101,7 @@ def test_the_table_of_an_attack_that_was_taken_out_goes_once_it_is_remade(
 
 
 def test_unfinished_work_goes_with_its_job_and_stays_with_a_planned_one(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    made_up_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = [
         "models/ant/seed-2/.resume-0123/last.ckpt",
@@ -140,7 +123,7 @@ def test_unfinished_work_goes_with_its_job_and_stays_with_a_planned_one(
 
 
 def test_nothing_is_deleted_under_a_process_at_work(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    made_up_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reconfigure(seeds=[5])
     before = set(tree(RESULTS))
@@ -151,7 +134,7 @@ def test_nothing_is_deleted_under_a_process_at_work(
 
 
 def test_a_record_that_names_files_elsewhere_reaches_none_of_them(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    made_up_project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reconfigure(seeds=[5])
     record = RESULTS / "models/ant/seed-2/training.json"

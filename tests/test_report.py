@@ -123,7 +123,7 @@ def test_the_answer_names_who_helps_by_how_much_and_how_sure(page: Page) -> None
     assert f"ant is hardest to fool: +{100 * mean:.1f} points" in headline
     assert f"+{100 * 20 / IMAGES:.1f} points (95% interval" in headline
     assert "paired test on the same 40 test images" in text
-    assert "Of the 1 claims" in text and "1 supported" in text
+    assert "Of the one claim that" in text and "1 supported" in text
     assert "a made-up warning" in text
 
 
@@ -201,6 +201,18 @@ def test_an_accepted_edit_is_shown_with_its_reason(tmp_path: Path, page: Page) -
     assert "Somebody vouches that no number changes" in text
     assert "1. models/<b>.pynames only2026-11-23train ant, attack ant" in text
     assert "Accepted edits" not in page.text
+
+
+def test_where_models_only_guess_that_comes_before_any_comparison(tmp_path: Path) -> None:
+    outline = page_outline()
+    text = Page(written(tmp_path / "guess", outline, verdict="fail", check="learned")).text
+    warned = text.index("Not told from guessing on clean images, with one seed or more: zebra, ant")
+    assert warned < text.index("Under the attack")
+    for name, found in (
+        ("other", {"verdict": "fail", "check": "restarts"}),
+        ("sure", {"verdict": "pass", "check": "learned"}),
+    ):
+        assert "Not told from guessing" not in Page(written(tmp_path / name, outline, **found)).text
 
 
 def test_where_no_model_helps_that_is_the_answer(tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ from biorobust.analysis.robustness_table import write_robustness
 from biorobust.analysis.summary import read_results
 from biorobust.errors import UserError
 from latex_reader import parse_latex
-from small_results import corrected, make_grid, sized_job, write_results
+from small_results import HARD_NAME, corrected, make_grid, sized_job, write_results
 
-HARD_NAME = r"a_b%c&#$~^{x}\y|<z>"
 ATTACKS = {"pgd": ["0.05"], "cw": ["minimal"]}
 
 

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,19 @@ def test_imagenette_from_a_folder_needs_no_download(
     shutil.rmtree(tmp_path / "val")
     with pytest.raises(UserError, match="val/n01440764"):
         open_source("imagenette", path=tmp_path)
+
+
+@pytest.mark.parametrize("ask", [open_source, source_fingerprint])
+def test_the_folder_above_an_unpacked_imagenette_starts_no_download(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ask: Callable[..., object]
+) -> None:
+    stand_in(monkeypatch, Imagenette=offline)
+    write_synsets(tmp_path / "imagenette2-160", IMAGENETTE)
+    with pytest.raises(UserError, match=f"set `path:` to {tmp_path}/imagenette2-160 to use that"):
+        ask("imagenette", path=tmp_path)
+    # This one is where a download would have put it.
+    write_synsets(tmp_path / "imagenette2-320", IMAGENETTE)
+    ask("imagenette", path=tmp_path)
 
 
 def test_a_killed_imagenette_download_starts_over(

@@ -15,9 +15,7 @@ from biorobust.analysis.tables import write_tables
 from biorobust.analysis.typesetting import display_width, escape_latex, escape_markdown
 from biorobust.errors import UserError
 from latex_reader import parse_latex, print_latex
-from small_results import FIVE, counted_job, make_grid, sized_job, write_results
-
-HARD_NAME = r"a_b%c&#$~^{x}\y|<z>"
+from small_results import FIVE, HARD_NAME, counted_job, make_grid, sized_job, write_results
 
 
 @pytest.fixture

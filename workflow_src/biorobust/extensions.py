@@ -157,6 +157,28 @@ def load_extension(reference: str) -> Any:
     return getattr(module, name)
 
 
+def kind_class(what: str, kind: str, built_in: Mapping[str, str], base: type, advice: str) -> type:
+    """The class behind a kind of `what`, or behind a reference to a user's own.
+
+    built_in: MODULE:NAME of each kind, of which the chosen one's module alone is imported; advice:
+    how a class comes to be a `base`. Raises UserError for an unknown kind, and for an own class
+    that is no `base`.
+    """
+    if is_reference(kind):
+        own = load_extension(kind)
+        if not (isinstance(own, type) and issubclass(own, base)):
+            raise UserError(f"{kind} is no {base.__name__}; {advice}")
+        return own
+    if kind not in built_in:
+        raise UserError(
+            f"there is no {what} kind {kind!r}; the kinds are {', '.join(built_in)}, "
+            f"or your own as {SPELLINGS}"
+        )
+    module, name = built_in[kind].split(":")
+    found: type = getattr(importlib.import_module(module), name)
+    return found
+
+
 def construct(what: str, family: Callable[..., T], options: Mapping[str, Any], **fixed: Any) -> T:
     """`family(**fixed, **options)`; `what` names it in messages ("model kind standard").
 

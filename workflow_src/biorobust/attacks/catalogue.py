@@ -1,13 +1,12 @@
 """From a kind of attack, as a config names it, to the attack."""
 
-from importlib import import_module
 from inspect import signature
 from typing import Any, cast
 
 from biorobust.attacks.base import ImageAttack
 from biorobust.attacks.kinds import ATTACKS
 from biorobust.errors import UserError
-from biorobust.extensions import SPELLINGS, construct, is_reference, load_extension
+from biorobust.extensions import construct, is_reference, kind_class
 
 
 def attack_class(kind: str) -> type[ImageAttack]:
@@ -15,21 +14,11 @@ def attack_class(kind: str) -> type[ImageAttack]:
 
     Raises UserError for an unknown kind, and for an own class that is no `ImageAttack`.
     """
-    if is_reference(kind):
-        own = load_extension(kind)
-        if not (isinstance(own, type) and issubclass(own, ImageAttack)):
-            raise UserError(
-                f"{kind} is no ImageAttack; derive it from BudgetAttack or MinimalAttack in "
-                "biorobust.attacks.base, which say what an attack must keep"
-            )
-        return own
-    if kind not in ATTACKS:
-        raise UserError(
-            f"there is no attack kind {kind!r}; the kinds are {', '.join(ATTACKS)}, "
-            f"or your own as {SPELLINGS}"
-        )
-    module, name = ATTACKS[kind].split(":")
-    return cast(type[ImageAttack], getattr(import_module(module), name))
+    advice = (
+        "derive it from BudgetAttack or MinimalAttack in biorobust.attacks.base, which say what an "
+        "attack must keep"
+    )
+    return cast(type[ImageAttack], kind_class("attack", kind, ATTACKS, ImageAttack, advice))
 
 
 def build_attack(kind: str, **options: Any) -> ImageAttack:

@@ -33,7 +33,11 @@ def check(recorded: Recorded, thresholds: Mapping[str, float]) -> Finding:
     )
     if recorded.training_accuracy is not None:
         says += f", and the training accuracy is {recorded.training_accuracy:.1%}"
-    means = "the labels of training and test do not belong together, or nothing was learned"
+    means = (
+        "the labels of training and test do not belong together, or nothing was learned (some 300 "
+        "batches of training are what batch normalisation needs to settle at its published "
+        "momentum of 0.01: more epochs, smaller batches, or a larger batch_norm_momentum)"
+    )
     if taken := mostly_taken_for(rows):
         means += "; " + ", ".join(f"class {a} is mostly taken for {b}" for a, b in taken[:3])
     return finding_of(NAME, tail(right, total, chance), thresholds, says=says, means=means)

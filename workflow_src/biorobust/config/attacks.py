@@ -4,28 +4,11 @@ What it may say of a user's own is told from the source of that.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator
 
-from biorobust.config.own_kinds import (
-    BUILT_IN,
-    OWN,
-    ClassOutline,
-    Fault,
-    form_of,
-    outline_or_faults,
-    raise_faults,
-    read_options,
-)
+from biorobust.config.own_kinds import BUILT_IN, BY_FORM, OWN, ClassOutline, Fault, OwnEntry
 from biorobust.config.values import (
     EpsilonText,
     Integer,
@@ -223,37 +206,26 @@ class ContrastReduction(_Minimal):
     steps: Positive = 1000
 
 
-class OwnAttack(Section):
+class OwnAttack(OwnEntry):
     """A user's own class, by reference; all other keys are options of its constructor.
 
     With epsilons it is under a budget, without it searches for the smallest perturbation. `norm`
     may be left out where the class or its constructor tells it.
     """
 
-    model_config = ConfigDict(extra="allow")
+    no_options = ("norm",)
 
     name: Name
-    kind: str
     norm: Literal["linf", "l2", "rms", "l0"] | None = None
     epsilons: Annotated[tuple[EpsilonText, ...], NotEmpty] | None = None
 
-    @model_validator(mode="after")
-    def _options_fit(self) -> Self:
-        outline, faults = outline_or_faults(self.kind)
-        known = outline.options
-        besides = type(self).model_fields
-        if known is not None:
-            known = {name: known[name] for name in known if name != "norm"}
-        options, more = read_options(self.model_extra or {}, known, besides)
-        norm = self.norm or outline.norm
-        if not faults:
-            faults = [*more, *self._faults(outline, norm)]
-        raise_faults("OwnAttack", faults)
-        return self.model_copy(update={**options, "norm": norm})
+    def told_by(self, outline: ClassOutline) -> dict[str, Any]:
+        return {"norm": self.norm or outline.norm}
 
-    def _faults(self, outline: ClassOutline, norm: str | None) -> Iterator[Fault]:
+    def faults_beside_options(self, outline: ClassOutline) -> Iterator[Fault]:
         for taken in {"epsilon", "seed"} & set(self.model_extra or {}):
             yield taken, "is not an option's name that an attack can have; rename it", None
+        norm = self.norm or outline.norm
         fixed = None if "norm" in (outline.options or {}) else outline.norm
         if norm is None:
             yield "norm", "missing; say linf, l2, rms or l0, whichever the attack has", None
@@ -288,6 +260,4 @@ BuiltInAttack = Annotated[
     | Square,
     Field(discriminator="kind"),
 ]
-AttackEntry = Annotated[
-    Annotated[BuiltInAttack, Tag(BUILT_IN)] | Annotated[OwnAttack, Tag(OWN)], Discriminator(form_of)
-]
+AttackEntry = Annotated[Annotated[BuiltInAttack, BUILT_IN] | Annotated[OwnAttack, OWN], BY_FORM]

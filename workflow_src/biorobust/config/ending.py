@@ -1,7 +1,9 @@
 """The screen with which a run ends well: its table, its warnings, where all is, what it cost."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from biorobust.analysis.finding_marks import objections
 from biorobust.analysis.quantities import duration, peak_memory
@@ -19,8 +21,8 @@ _WARNING_LINES = 8
 
 # What a person looks for in an experiment's folder, and what it is.
 _PLACES = {
-    "tables": "as text, CSV, Markdown and LaTeX",
-    "figures": "as PNG and PDF",
+    "tables": "as text, CSV, Markdown, LaTeX and HTML",
+    "figures": "as PNG, PDF and SVG",
     "cards": "a card for each model",
     "results.parquet": "every attacked image",
     "models": "weights, rows and checks by model",
@@ -70,11 +72,7 @@ def _warnings(folder: Path, outline: Outline) -> str:
     if record.is_file() and not _is_current(folder, outline, MAIN_TABLE):
         lines.append(f"Not shown: {record} is of earlier code, config or data")
     for manifest in sorted(folder.glob("shards/*/manifest.json")):
-        facts = read_json(manifest)
-        if facts["skipped"]:
-            lines.append(
-                f"Warning: {len(facts['skipped'])} damaged {facts['split']} images left out"
-            )
+        lines += _left_out(read_json(manifest), folder / "logs/shard.log")
     lines += [f"Warning: {warning}" for warning in unused_gpus(folder)]
     collected = folder / "results.json"
     if collected.is_file():
@@ -86,6 +84,19 @@ def _warnings(folder: Path, outline: Outline) -> str:
     if (more := len(lines) - _WARNING_LINES) > 0:
         lines[_WARNING_LINES:] = [f"... and {more} more; see {folder / 'tables' / 'checks.txt'}"]
     return "".join(f"{line}\n" for line in lines or ["No warnings."])
+
+
+def _left_out(facts: dict[str, Any], log: Path) -> Iterator[str]:
+    """What of a split's files became no image."""
+    if damaged := len(facts["skipped"]):
+        images = "image" if damaged == 1 else "images"
+        yield f"Warning: {damaged} damaged {facts['split']} {images} left out; see {log}"
+    if ignored := facts["ignored"]:
+        files = "file or folder" if ignored == 1 else "files or folders"
+        yield (
+            f"Note: {ignored} {files} beside the {facts['split']} images ignored: no png, jpg or "
+            "jpeg directly in a class folder"
+        )
 
 
 def _places(folder: Path, outline: Outline) -> str:

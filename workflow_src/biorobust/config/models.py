@@ -4,28 +4,12 @@ What it may say of a user's own is told from the source of that.
 """
 
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from biorobust.analysis.published_values import MODELS
-from biorobust.config.own_kinds import (
-    BUILT_IN,
-    OWN,
-    form_of,
-    outline_or_faults,
-    raise_faults,
-    read_options,
-)
+from biorobust.config.own_kinds import BUILT_IN, BY_FORM, OWN, OwnEntry
 from biorobust.config.values import Integer, Name, NotEmpty, Number, Section, Switch
 from biorobust.sampling.windows import coarse_window, cortical_windows
 
@@ -195,22 +179,10 @@ class MultiGaze(_OnBranches):
     gaze_regularisation: Annotated[Number, Field(ge=0)] = 0.01
 
 
-class OwnModel(_Entry):
+class OwnModel(_Entry, OwnEntry):
     """A user's own class, by reference; all other keys are options of its constructor."""
 
-    model_config = ConfigDict(extra="allow")
-
-    kind: str
-
-    @model_validator(mode="after")
-    def _options_fit(self) -> Self:
-        outline, faults = outline_or_faults(self.kind)
-        known = outline.options
-        if known is not None:
-            known = {name: known[name] for name in known if name not in ("image_size", "classes")}
-        options, more = read_options(self.model_extra or {}, known, type(self).model_fields)
-        raise_faults("OwnModel", faults or more)
-        return self.model_copy(update=options)
+    no_options = ("image_size", "classes")
 
 
 BuiltInModel = Annotated[
@@ -222,6 +194,4 @@ BuiltInModel = Annotated[
     | MultiGaze,
     Field(discriminator="kind"),
 ]
-ModelEntry = Annotated[
-    Annotated[BuiltInModel, Tag(BUILT_IN)] | Annotated[OwnModel, Tag(OWN)], Discriminator(form_of)
-]
+ModelEntry = Annotated[Annotated[BuiltInModel, BUILT_IN] | Annotated[OwnModel, OWN], BY_FORM]

@@ -9,18 +9,18 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Self
 
+from pydantic import ConfigDict, Discriminator, Tag, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from biorobust.config.values import as_integer, as_number, as_switch
+from biorobust.config.values import Section, as_integer, as_number, as_switch
 from biorobust.errors import UserError
 from biorobust.extension_imports import parsed
 from biorobust.extensions import is_reference, locate, split_reference
 
-BUILT_IN, OWN = "built in", "own"
-FORMS = (BUILT_IN, OWN)
-"""Tags of the two forms of an entry, in the order of their union."""
+FORMS = ("built in", "own")
+"""The two forms of an entry, in the order of their union."""
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "float": as_number,
@@ -59,7 +59,39 @@ class ClassOutline:
 def form_of(entry: Any) -> str:
     """Which form an entry has: that of a built-in kind, or of a user's own."""
     kind = entry.get("kind") if isinstance(entry, dict) else getattr(entry, "kind", None)
-    return OWN if isinstance(kind, str) and is_reference(kind) else BUILT_IN
+    return FORMS[isinstance(kind, str) and is_reference(kind)]
+
+
+BUILT_IN, OWN = map(Tag, FORMS)
+BY_FORM = Discriminator(form_of)
+
+
+class OwnEntry(Section):
+    """A user's own class, by reference; all other keys are options of its constructor."""
+
+    model_config = ConfigDict(extra="allow")
+    no_options: ClassVar[tuple[str, ...]]
+    """Parameters of the constructor that no config gives as options."""
+
+    kind: str
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        outline, faults = outline_or_faults(self.kind)
+        known = outline.options
+        if known is not None:
+            known = {name: known[name] for name in known if name not in self.no_options}
+        options, more = read_options(self.model_extra or {}, known, type(self).model_fields)
+        raise_faults(type(self).__name__, faults or [*more, *self.faults_beside_options(outline)])
+        return self.model_copy(update=options | self.told_by(outline))
+
+    def faults_beside_options(self, outline: ClassOutline) -> Iterable[Fault]:
+        """What of the entry's own keys does not fit the class."""
+        return ()
+
+    def told_by(self, outline: ClassOutline) -> dict[str, Any]:
+        """Values of the entry's own keys that the class says where the config does not."""
+        return {}
 
 
 def outline_or_faults(kind: str) -> tuple[ClassOutline, list[Fault]]:

@@ -118,7 +118,10 @@ def _examples(
     prints: Fingerprints,
 ) -> Iterator[Example]:
     config = job.plan["config"]
-    items = select(source.splits[split], config[f"{split}_limit"])
+    try:
+        items = select(source.splits[split], config[f"{split}_limit"])
+    except UserError as error:
+        raise UserError(f"data.{split}_limit: {error}") from error
     progress = Progress(f"{split} images", len(items), job.say)
     for done, item in enumerate(items, 1):
         try:

@@ -1,7 +1,6 @@
 """From a kind of model, as a config names it, to the model: new, or trained and on disk."""
 
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from biorobust.errors import UserError
-from biorobust.extensions import SPELLINGS, construct, is_reference, load_extension, told
+from biorobust.extensions import construct, is_reference, kind_class, told
 from biorobust.files import read_json, sha256_of_file
 from biorobust.models.base import ImageClassifier
 from biorobust.models.kinds import MODELS
@@ -30,21 +29,10 @@ def model_class(kind: str) -> type[ImageClassifier]:
 
     Raises UserError for an unknown kind, and for an own class that is no `ImageClassifier`.
     """
-    if is_reference(kind):
-        own = load_extension(kind)
-        if not (isinstance(own, type) and issubclass(own, ImageClassifier)):
-            raise UserError(
-                f"{kind} is no ImageClassifier; derive it from "
-                "biorobust.models.base.ImageClassifier, which says what a model must keep"
-            )
-        return own
-    if kind not in MODELS:
-        raise UserError(
-            f"there is no model kind {kind!r}; the kinds are {', '.join(MODELS)}, "
-            f"or your own as {SPELLINGS}"
-        )
-    module, name = MODELS[kind].split(":")
-    return cast(type[ImageClassifier], getattr(import_module(module), name))
+    advice = (
+        "derive it from biorobust.models.base.ImageClassifier, which says what a model must keep"
+    )
+    return cast(type[ImageClassifier], kind_class("model", kind, MODELS, ImageClassifier, advice))
 
 
 def build_model(kind: str, *, image_size: int, classes: int, **options: Any) -> ImageClassifier:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from biorobust.analysis.finding_marks import Finding
     from biorobust.analysis.summary import Grid
 
-_FORMATS = {"text": "txt", "md": "md", "tex": "tex", "csv": "csv"}
+_FORMATS = {"text": "txt", "md": "md", "tex": "tex", "csv": "csv", "html": "html"}
 _WHICH = "give two models, results/<experiment>/models/<model>, or two experiments' folders"
 
 

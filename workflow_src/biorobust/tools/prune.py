@@ -15,7 +15,10 @@ from biorobust.provenance import Record, run_report
 from biorobust.tools.planned import STATE, add_config_arguments, read_planned
 
 # What a table or a figure is written as; a card is its record and a page.
-_REPORT_ENDINGS = {"tables": ("csv", "md", "tex", "txt"), "figures": ("pdf", "png")}
+_REPORT_ENDINGS = {
+    "tables": ("csv", "html", "md", "tex", "txt"),
+    "figures": ("pdf", "png", "svg"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from biorobust.files import read_json
 from biorobust.provenance import require_whole
 from biorobust.stages import TABLES
 
-_ENDINGS = {"text": "txt", "md": "md", "tex": "tex", "csv": "csv"}
+_ENDINGS = {"text": "txt", "md": "md", "tex": "tex", "csv": "csv", "html": "html"}
 # The thesis's Table 1, a file for each attack, named by it.
 _MAIN = "adversarial_accuracy"
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def table(options: argparse.Namespace) -> int:
     """Print the table. Raises UserError where there is none of this name, or it is damaged."""
     files = table_files(options.results, options.name, _ENDINGS[options.format])
-    if options.format == "csv" and len(files) > 1:
+    if options.format in ("csv", "html") and len(files) > 1:
         attacks = ", ".join(path.stem for path in files)
         raise UserError(f"{options.name} is several tables, one an attack: name one of {attacks}")
     print("\n".join(path.read_text(encoding="utf-8") for path in files), end="")

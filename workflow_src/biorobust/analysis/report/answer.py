@@ -32,9 +32,9 @@ def answer(lines: pd.DataFrame, grid: Grid, findings: Sequence[Finding]) -> Answ
     if lines.empty:
         (model,) = grid["models"]
         only = f"This experiment has one model, {model['name']}: there is nothing to compare."
-        return Answer([only], [], list(_trust(findings)))
+        return Answer([*_guessing(findings), only], [], list(_trust(findings)))
     attacks = [attack for attack in grid["attacks"] if budgets(attack)]
-    headlines: list[str] = []
+    headlines = list(_guessing(findings))
     details: list[str] = []
     for attack in attacks:
         norm = NORM_NAMES[attack["norm"]]
@@ -64,7 +64,18 @@ def claims_told(claims: pd.DataFrame) -> str:
         f"{verdicts[verdict]} {verdict}" for verdict in ("supported", "contradicted", "undecided")
     )
     total = sum(verdicts.values())
-    return f"Of the {total} claims that the config makes about these models: {told}."
+    which = "the one claim" if total == 1 else f"the {total} claims"
+    return f"Of {which} that the config makes about these models: {told}."
+
+
+def _guessing(findings: Sequence[Finding]) -> Iterator[str]:
+    """A comparison with models that only guess says nothing of front ends, however clear it is."""
+    failed = (f["model"] for f in findings if f["check"] == "learned" and f["verdict"] == "fail")
+    if models := list(dict.fromkeys(failed)):
+        yield (
+            f"Not told from guessing on clean images, with one seed or more: {', '.join(models)}. "
+            "How hard to fool a model is that guesses says nothing of its front end; train first."
+        )
 
 
 def _headline(under: str, known: pd.DataFrame) -> str:

@@ -187,8 +187,23 @@ def _is_imagenette(path: Path | None) -> bool:
 def _open_imagenette(path: Path | None, download_folder: Path | None) -> Source:
     root = path or download_folder or default_download_folder()
     if not _is_imagenette(path):
+        _require_no_other_size(path)
         root = _downloaded_imagenette(root)
     return _synset_tree(root, "imagenette", _IMAGENETTE).source()
+
+
+def _require_no_other_size(path: Path | None) -> None:
+    """Raises UserError where `path` is the folder above an unpacked Imagenette.
+
+    Whoever names that hardly means to download the same images once more.
+    """
+    if path is None or (path / _IMAGENETTE_FOLDER).is_dir():
+        return
+    if found := [folder for folder in sorted(path.glob("imagenette*")) if _is_imagenette(folder)]:
+        raise UserError(
+            f"data source imagenette: {path} is the folder above {found[0].name}; set `path:` to "
+            f"{found[0]} to use that, or to another folder to download to"
+        )
 
 
 def _downloaded_imagenette(root: Path) -> Path:
@@ -204,6 +219,7 @@ def _downloaded_imagenette(root: Path) -> Path:
 
 def _imagenette_files(path: Path | None) -> dict[str, Path] | None:
     if path is None or not _is_imagenette(path):
+        _require_no_other_size(path)
         return None
     return _synset_tree(path, "imagenette", _IMAGENETTE).files()
 

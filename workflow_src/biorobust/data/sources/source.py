@@ -86,7 +86,7 @@ def select(items: Sequence[Item], limit: int | None) -> list[Item]:
     if not 1 <= limit <= len(items):
         raise UserError(
             f"a limit of {limit} images cannot be met: the split has {len(items)}; "
-            f"choose a limit from 1 to {len(items)}"
+            f"choose a limit from 1 to {len(items)}, or null for all"
         )
     rows_of: defaultdict[int, list[int]] = defaultdict(list)
     for row, item in enumerate(items):
