@@ -7,6 +7,7 @@ rule attack:
         attack="results/{experiment}/models/{model}/seed-{seed}/attacks/{attack}/{ball}.json",
     log:
         "results/{experiment}/logs/attack/{model}/seed-{seed}/{attack}/{ball}.log",
+    retries: MODEL_RETRIES
     conda:
         "../envs/biorobust.yaml"
     threads: experiment.execution.threads
@@ -33,6 +34,7 @@ rule attack_part:
         ),
     log:
         "results/{experiment}/logs/attack/{model}/seed-{seed}/{attack}/{ball}-{part}-of-{parts}.log",
+    retries: MODEL_RETRIES
     conda:
         "../envs/biorobust.yaml"
     threads: experiment.execution.threads

@@ -14,6 +14,7 @@ for group in outline["checks"]:
         log:
             "results/{experiment}/logs/check/{model}/seed-{seed}/"
             f"{group['name']}.log",
+        retries: MODEL_RETRIES if group["runs_model"] else None
         localrule: not group["runs_model"]
         conda:
             "../envs/biorobust.yaml"

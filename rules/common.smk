@@ -138,6 +138,8 @@ if ON_CLUSTER:
     from biorobust.config.slurm_jobs import watch_slurm_jobs
 
     watch_slurm_jobs(patience_seconds=90)
+# On a cluster a retry goes on where a time limit, a preemption or a lost node ended the last.
+TRAIN_RETRIES, MODEL_RETRIES = (20, 8) if ON_CLUSTER else (None, None)
 MODEL_RESOURCES = model_resources()
 EPSILONS = {
     places.ball_label(epsilon["text"]): epsilon["text"]

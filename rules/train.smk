@@ -5,8 +5,7 @@ rule train:
         training="results/{experiment}/models/{model}/seed-{seed}/training.json",
     log:
         "results/{experiment}/logs/train/{model}/seed-{seed}.log",
-    # On a cluster a retry goes on where a time limit, a preemption or a lost node ended the last.
-    retries: 20 if ON_CLUSTER else None
+    retries: TRAIN_RETRIES
     conda:
         "../envs/biorobust.yaml"
     threads: experiment.execution.threads
