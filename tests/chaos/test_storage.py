@@ -42,11 +42,12 @@ def test_a_read_only_folder_is_told_before_anything_runs(
 def test_a_full_disk_stops_a_run_before_or_in_the_middle(
     finished_project: Path, tmp_path: Path
 ) -> None:
-    """Everything is on one disk, Snakemake's own notes too."""
+    """Everything is on one disk, Snakemake's own notes too, but not Python's compiled code."""
+    without = {"PYTHONDONTWRITEBYTECODE": "1"}
     with small_disk(tmp_path / "disk", "64m") as place:
         project = copy_project(place / "project")
         fill(place, but=20)
-        done = snakemake(project, *COMMAND)
+        done = snakemake(project, *COMMAND, **without)
         assert done.returncode != 0
         (line,) = [line for line in done.stderr.splitlines() if "cannot write" in line]
         assert line.endswith("the disk is full; free some space and start again; nothing was run")
@@ -54,13 +55,13 @@ def test_a_full_disk_stops_a_run_before_or_in_the_middle(
         stopped = []
         for pages in (280, 340, 420):
             fill(place, but=pages)
-            done = snakemake(project, *COMMAND)
+            done = snakemake(project, *COMMAND, **without)
             stopped.append(done.returncode != 0)
             assert done.returncode == 0 or "the disk is full" in done.stderr, done.stderr
             assert not list((project / "results").rglob("*.part"))
         assert any(stopped)
         fill(place, but=10_000)
-        done = snakemake(project, *COMMAND)
+        done = snakemake(project, *COMMAND, **without)
         assert done.returncode == 0, done.stderr
         assert result_bytes(project) == result_bytes(finished_project)
         assert leftovers(project) == []
