@@ -3,7 +3,7 @@
 Verdicts are those of the attack stage. Passes are counted by the subject's model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -42,12 +42,15 @@ class Ball:
         return f"{self.entry.name} at {self.text}"
 
 
-def balls(recorded: Recorded, kinds: tuple[str, ...] = DESCENTS) -> list[Ball]:
-    """Every recorded attack of these kinds at every epsilon, in the experiment's order."""
+def balls(recorded: Recorded, kinds: tuple[str, ...] | None = None) -> list[Ball]:
+    """Every recorded attack, or those of these kinds, at every epsilon, in the experiment's order.
+
+    Attacks without an epsilon have none.
+    """
     return [
         Ball(entry, text, value, recorded.rows[entry.name, text])
         for entry in recorded.attacks
-        if entry.kind in kinds
+        if kinds is None or entry.kind in kinds
         for text, value in entry.epsilons
         if value is not None
     ]
@@ -80,9 +83,14 @@ def own_attack(entry: AttackEntry) -> ImageAttack:
     return build_attack(entry.kind, **entry.config)
 
 
+def descent_options(entry: AttackEntry) -> Mapping[str, Any]:
+    """PGD's options: those of one of the `DESCENTS`, of any other attack its norm alone."""
+    return entry.config if entry.kind in DESCENTS else {"norm": entry.norm}
+
+
 def descent_like(entry: AttackEntry, **changes: Any) -> ImageAttack:
-    """PGD with the options of one of the `DESCENTS`, some of them changed."""
-    return ProjectedGradientDescent(**{**entry.config, **changes})
+    """PGD with the `descent_options` of an attack, some of them changed."""
+    return ProjectedGradientDescent(**{**descent_options(entry), **changes})
 
 
 def attacked(

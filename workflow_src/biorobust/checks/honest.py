@@ -26,9 +26,11 @@ Honest = Callable[[Subject, Mapping[str, float]], list[Correction]]
 def worst_case(
     subject: Subject, rivals: Callable[[Ball], list[ImageAttack]], model: nn.Module | None = None
 ) -> list[Correction]:
-    """Every iterative attack of the experiment at every epsilon, its survivors attacked again.
+    """Every attack of the experiment that has epsilons, at each of them, its survivors attacked
+    again.
 
-    The rivals take turns; an image counts as broken by the first that breaks it. `model` is another
+    A ball is its norm and its size, whatever attack was to search it. The rivals take turns; an
+    image counts as broken by the first that breaks it. `model` is another
     form of the subject's model, with the same predictions, that is easier to attack.
     """
     corrections = []
