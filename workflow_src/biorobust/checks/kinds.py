@@ -96,7 +96,9 @@ _THOROUGH = {
         "loss_landscape", "gradients", "1616", warn=0.5, fail=1, images=16, points=100
     ),
     "other_losses": _of_model("other_losses", "search", "s a (100 + steps)", warn=0.01, fail=0.03),
-    "double_softmax": _of_model("double_softmax", "settings", "n a steps", warn=0.01, fail=0.03),
+    "double_softmax": _of_model(
+        "double_softmax", "settings", "n a (2 + steps)", warn=0.01, fail=0.03
+    ),
     "planted_weakness": _of_model(
         "planted_weakness", "gradients", "16 a (30 + steps)", warn=0.05, fail=0.2, images=16
     ),
