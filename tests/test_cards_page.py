@@ -95,6 +95,7 @@ def test_a_failed_check_is_told_at_the_top_and_in_full_below(card: Any) -> None:
     assert rows["nesting", "pgd"]["verdict"] == "seed 0 fail, seed 1 pass"
     assert rows["nesting", "pgd"]["in words"] == "What nesting says of seed 0."
     assert rows["nesting", "cw"]["verdict"] == "pass"
+    assert "A check that attacks again does so at one epsilon" in page
     assert rows["monotone", "pgd"]["verdict"] == "seed 0 pass, seed 1 warn"
     assert rows["monotone", "pgd"]["in words"] == "What monotone says of seed 1."
     assert rows["monotone", "pgd"]["threshold"] == "warns above 0, fails above 1"

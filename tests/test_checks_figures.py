@@ -58,6 +58,14 @@ def test_movement_is_a_share_of_the_spread() -> None:
     assert movement([first, first, second]).tolist() == pytest.approx([0.2, 0.0])
 
 
+def test_a_sample_of_planted_weaknesses_fails_where_chance_is_no_excuse() -> None:
+    """Of the source's attack, which misses 5 %, few samples fail; of one that misses half, most."""
+    limits = CHECKS["planted_weakness"].thresholds
+    images, allowed = int(limits["images"]), int(limits["fail"] * limits["images"])
+    assert binom.sf(allowed, images, limits["warn"]) < 0.01
+    assert binom.sf(allowed, images, 0.5) > 0.98
+
+
 def rows_with(clean: list[int], label: list[int]) -> AttackRows:
     ints, floats = np.array(clean), np.zeros(len(clean))
     return AttackRows(

@@ -142,6 +142,20 @@ def test_a_finding_on_an_attack_marks_what_came_from_it_alone() -> None:
     assert footnotes(found, [("eye", "bim")]) == []
 
 
+def test_a_mark_for_what_was_attacked_again_says_at_how_many_epsilons() -> None:
+    said = "at one epsilon of an attack; its mark stands on all."
+
+    def says(check: str, verdict: str, attack: str, group: str) -> bool:
+        found = [finding("cnn", 0, check, verdict, attack=attack, group=group)]
+        return any(said in sentence for sentence in footnotes(found, [("cnn", "pgd")]))
+
+    assert says("restarts", "fail", "pgd", "search") and says("rerun", "warn", "pgd", "cheap")
+    # What passes has no mark; a check of rows looks at all, and one of the model at no attack.
+    assert not says("restarts", "pass", "pgd", "search")
+    assert not says("nesting", "fail", "pgd", "rows")
+    assert not says("determinism", "fail", "", "cheap")
+
+
 def test_honest_rows_are_counted_apart() -> None:
     found = [
         finding("cnn", 0, "logits", "pass", group="cheap"),

@@ -17,6 +17,12 @@ VERDICTS = ("skipped", "pass", "warn", "fail")
 
 MARKS = {"warn": "†", "fail": "‡"}
 
+REACH = "A check that attacks again does so at one epsilon of an attack; its mark stands on all."
+"""What a reader must know of marks on the numbers of an attack."""
+
+# The group of the checks that read what was recorded, at every epsilon, and attack nothing.
+_OF_ROWS = "rows"
+
 
 def read_findings(directory: Path) -> list[Finding]:
     """Every check's finding on every model and seed, from an experiment's `results.json`.
@@ -101,4 +107,6 @@ def footnotes(findings: Sequence[Finding], numbers: Numbers) -> list[str]:
         if named:
             does = "fails a check" if verdict == "fail" else "gives a warning"
             sentences.append(f"{mark} The evaluation {does}: {', '.join(named)}; see table checks.")
+    if any(f["attack"] and f["group"] != _OF_ROWS and f["verdict"] in MARKS for f in concerned):
+        sentences.append(REACH)
     return sentences

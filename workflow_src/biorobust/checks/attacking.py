@@ -3,17 +3,18 @@
 Verdicts are those of the attack stage. Passes are counted by the subject's model.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from biorobust.attacks.base import ImageAttack, Manner
+from biorobust.attacks.base import ImageAttack, Manner, Model
 from biorobust.attacks.catalogue import build_attack
 from biorobust.attacks.engine import Finished, Images
 from biorobust.attacks.iterative import ProjectedGradientDescent
+from biorobust.attacks.losses import cross_entropy
 from biorobust.attacks.norms import NORMS
 from biorobust.checks.recorded import AttackEntry, AttackRows, Recorded
 from biorobust.checks.subject import Subject
@@ -42,12 +43,15 @@ class Ball:
         return f"{self.entry.name} at {self.text}"
 
 
-def balls(recorded: Recorded, kinds: tuple[str, ...] = DESCENTS) -> list[Ball]:
-    """Every recorded attack of these kinds at every epsilon, in the experiment's order."""
+def balls(recorded: Recorded, kinds: tuple[str, ...] | None = None) -> list[Ball]:
+    """Every recorded attack, or those of these kinds, at every epsilon, in the experiment's order.
+
+    Attacks without an epsilon have none.
+    """
     return [
         Ball(entry, text, value, recorded.rows[entry.name, text])
         for entry in recorded.attacks
-        if entry.kind in kinds
+        if kinds is None or entry.kind in kinds
         for text, value in entry.epsilons
         if value is not None
     ]
@@ -80,9 +84,14 @@ def own_attack(entry: AttackEntry) -> ImageAttack:
     return build_attack(entry.kind, **entry.config)
 
 
+def descent_options(entry: AttackEntry) -> Mapping[str, Any]:
+    """PGD's options: those of one of the `DESCENTS`, of any other attack its norm alone."""
+    return entry.config if entry.kind in DESCENTS else {"norm": entry.norm}
+
+
 def descent_like(entry: AttackEntry, **changes: Any) -> ImageAttack:
-    """PGD with the options of one of the `DESCENTS`, some of them changed."""
-    return ProjectedGradientDescent(**{**entry.config, **changes})
+    """PGD with the `descent_options` of an attack, some of them changed."""
+    return ProjectedGradientDescent(**{**descent_options(entry), **changes})
 
 
 def attacked(
@@ -117,14 +126,31 @@ def attacked(
 
 def outside(found: Finished, norm: str, epsilon: float) -> Tensor:
     """Which iterates leave the ball or the range of pixels, beyond float32's rounding: [m]."""
-    pixels = found.iterates.flatten(1)
-    inside = within(found.iterates, found.originals, norm, epsilon)
-    return ~(inside & (pixels >= 0).all(1) & (pixels <= 1).all(1))
+    return ~within(found.iterates, found.originals, norm, epsilon)
 
 
 def within(images: Tensor, originals: Tensor, norm: str, epsilon: float) -> Tensor:
-    """Which images are in the ball around their originals, up to float32's rounding: [m]."""
-    return NORMS[norm].size(images.double() - originals.double()) <= epsilon * (1 + 1e-5) + 1e-7
+    """Which images are in [0, 1] and, up to float32's rounding, in the ball around their originals:
+    [m].
+    """
+    size = NORMS[norm].size(images.double() - originals.double())
+    pixels = images.flatten(1)
+    return (size <= epsilon * (1 + 1e-5) + 1e-7) & (pixels >= 0).all(1) & (pixels <= 1).all(1)
+
+
+@torch.no_grad()
+def judged_by(model: Model, found: Finished) -> Finished:
+    """The same images with the verdicts of another model, in float32, on each."""
+    clean = model(found.originals).argmax(1)
+    logits = model(found.iterates).float()
+    predictions = logits.argmax(1)
+    return replace(
+        found,
+        clean_predictions=clean,
+        predictions=predictions,
+        losses=cross_entropy(logits, found.labels),
+        broken=(clean == found.labels) & (predictions != found.labels),
+    )
 
 
 class Listening(nn.Module):

@@ -17,6 +17,10 @@ smaller; exactly a threshold is still allowed. `checks: {{thresholds: {{<check>:
 <number>}}}}}}` in a config sets other thresholds. Sources and reasons stand in each check's file,
 `workflow_src/biorobust/checks/<file>.py`.
 
+A check that runs the model judges an attack at one of its epsilons, the largest at which many
+images still stand; the mark in tables stands on all of them nevertheless. A check of rows
+reads every epsilon, and honest rows are made for every one.
+
 Costs are passes of an image through the model, or steps, which take one forward and one backward.
 n: the test images, s: those that survive at one epsilon, a: the attacks that the check examines.
 

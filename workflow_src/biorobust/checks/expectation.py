@@ -15,7 +15,7 @@ import torch
 from biorobust.attacks.base import ImageAttack, Manner, Model
 from biorobust.attacks.engine import Finished, Images
 from biorobust.attacks.pgd import PGD
-from biorobust.checks.attacking import DESCENTS, Ball
+from biorobust.checks.attacking import DESCENTS, Ball, descent_options
 from biorobust.checks.corrections import Correction
 from biorobust.checks.findings import Finding
 from biorobust.checks.honest import worst_case
@@ -69,4 +69,4 @@ def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction
 
 
 def _rivals(ball: Ball) -> list[ImageAttack]:
-    return [AveragedDescent(**ball.entry.config)]
+    return [AveragedDescent(**descent_options(ball.entry))]

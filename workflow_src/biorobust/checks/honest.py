@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import fields
 
 import numpy as np
-from torch import nn
 
 from biorobust.attacks.base import ImageAttack
 from biorobust.attacks.engine import Finished
@@ -23,13 +22,12 @@ from biorobust.checks.subject import Subject
 Honest = Callable[[Subject, Mapping[str, float]], list[Correction]]
 
 
-def worst_case(
-    subject: Subject, rivals: Callable[[Ball], list[ImageAttack]], model: nn.Module | None = None
-) -> list[Correction]:
-    """Every iterative attack of the experiment at every epsilon, its survivors attacked again.
+def worst_case(subject: Subject, rivals: Callable[[Ball], list[ImageAttack]]) -> list[Correction]:
+    """Every attack of the experiment that has epsilons, at each of them, its survivors attacked
+    again.
 
-    The rivals take turns; an image counts as broken by the first that breaks it. `model` is another
-    form of the subject's model, with the same predictions, that is easier to attack.
+    A ball is its norm and its size, whatever attack was to search it. The rivals take turns; an
+    image counts as broken by the first that breaks it, as the subject's model judges.
     """
     corrections = []
     for ball in balls(subject.recorded):
@@ -39,7 +37,7 @@ def worst_case(
             if len(left):
                 # What a rival cannot attack at all it does not break.
                 with suppress(UnfitForAttack):
-                    rows = _merged(rows, attacked(subject, rival, left, ball.epsilon, model=model))
+                    rows = _merged(rows, attacked(subject, rival, left, ball.epsilon))
         corrections.append(Correction(ball.entry.name, ball.text, rows))
     return corrections
 

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from biorobust.attacks.base import ImageAttack
 from biorobust.attacks.losses import margin
-from biorobust.checks.attacking import DESCENTS, Ball, descent_like, own_attack
+from biorobust.checks.attacking import DESCENTS, Ball, descent_options, own_attack
 from biorobust.checks.corrections import Correction
 from biorobust.checks.findings import Finding
 from biorobust.checks.honest import worst_case
 from biorobust.checks.outdone import outdone
 from biorobust.checks.subject import Subject, examining
+from biorobust.checks.transferred import TransferredDescent
 
 NAME = "logit_scale"
 
@@ -64,10 +65,13 @@ def honest(subject: Subject, thresholds: Mapping[str, float]) -> list[Correction
     """The rows that an attack on the margin gives, at a typical margin of 1."""
     del thresholds
 
-    def rivals(ball: Ball) -> list[ImageAttack]:
-        return [descent_like(ball.entry, loss="margin")]
+    small = Divided(subject.model, _typical_margin(subject))
 
-    return worst_case(subject, rivals, Divided(subject.model, _typical_margin(subject)))
+    def rivals(ball: Ball) -> list[ImageAttack]:
+        options = {**descent_options(ball.entry), "loss": "margin"}
+        return [TransferredDescent(small, **options)]
+
+    return worst_case(subject, rivals)
 
 
 def _typical_margin(subject: Subject) -> float:

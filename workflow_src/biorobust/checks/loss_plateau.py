@@ -3,6 +3,7 @@
 For each survivor, the best margin so far is followed over the iterates, and what its last steps
 still gained is taken as a share of all that it gained. An attack that is still on its way needs
 more steps. Source: Pintor et al. 2022, "Indicators of Attack Failure" (non-converging attack).
+Honest rows are those of more steps.
 Cost: for each iterative attack, `images` * (1 + steps) forward passes and `images` * steps
 backward.
 """
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 import torch
 
 from biorobust.attacks.losses import margin
+from biorobust.checks import more_steps
 from biorobust.checks.alone import share_of_flaws
 from biorobust.checks.attacking import (
     DESCENTS,
@@ -24,6 +26,8 @@ from biorobust.checks.findings import Finding
 from biorobust.checks.subject import Subject, examining
 
 NAME = "loss_plateau"
+
+honest = more_steps.honest
 
 # Published for the last 10 steps of hundreds; of an attack with as few as 20, those are half, on
 # which even a sound one is on its way. So it is the last quarter.

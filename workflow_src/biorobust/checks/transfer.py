@@ -7,53 +7,18 @@ Robustness"; Athalye et al. 2018. Cost: for each iterative attack, survivors * 2
 this model, and on the plain one survivors * steps both ways, which are not counted here.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
 
-import torch
-
-from biorobust.attacks.base import ImageAttack, Manner, Model
-from biorobust.attacks.engine import Finished, Images
-from biorobust.attacks.iterative import ProjectedGradientDescent
-from biorobust.attacks.losses import cross_entropy
+from biorobust.attacks.base import Model
 from biorobust.checks.attacking import DESCENTS
 from biorobust.checks.corrections import Correction
 from biorobust.checks.findings import Finding
 from biorobust.checks.honest import worst_case
 from biorobust.checks.outdone import Rivals, outdone
 from biorobust.checks.subject import NotExamined, Subject, examining
+from biorobust.checks.transferred import TransferredDescent
 
 NAME = "transfer"
-
-
-class TransferredDescent(ImageAttack):
-    """PGD on another model, `source`, with its images judged by the one that is attacked.
-
-    The options are those of `ProjectedGradientDescent`.
-    """
-
-    def __init__(self, source: Model, **options: Any) -> None:
-        self._source = source
-        self._descent = ProjectedGradientDescent(**options)
-        self.norm = self._descent.norm
-
-    def attack(
-        self, model: Model, stretches: Iterator[Images], *, seed: int, manner: Manner
-    ) -> Iterator[Finished]:
-        """See `ImageAttack.attack`."""
-        for found in self._descent.attack(self._source, stretches, seed=seed, manner=manner):
-            with torch.no_grad():
-                clean = model(found.originals).argmax(1)
-                logits = model(found.iterates).float()
-            predictions = logits.argmax(1)
-            yield replace(
-                found,
-                clean_predictions=clean,
-                predictions=predictions,
-                losses=cross_entropy(logits, found.labels),
-                broken=(clean == found.labels) & (predictions != found.labels),
-            )
 
 
 @examining(NAME, DESCENTS)

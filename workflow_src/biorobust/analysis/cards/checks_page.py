@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from biorobust.analysis.cards.schema import ChecksPart, Verdict
 from biorobust.analysis.cards.tables import listed, number, table
-from biorobust.analysis.finding_marks import VERDICTS
+from biorobust.analysis.finding_marks import REACH, VERDICTS
 
 
 def examined(checks: ChecksPart) -> Iterator[str]:
@@ -12,7 +12,7 @@ def examined(checks: ChecksPart) -> Iterator[str]:
     yield (
         "A row a check, and an attack where that was judged: verdict, figure and the number of "
         "images concerned by seed, and what it says of the seed with the most serious verdict. "
-        "Skipped: it does not apply."
+        f"Skipped: it does not apply. {REACH}"
     )
     rows = []
     for same in _by_check(checks["findings"]):

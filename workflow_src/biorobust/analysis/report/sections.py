@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from biorobust.analysis.finding_marks import REACH
 from biorobust.analysis.report.pieces import Figure, Table, figure_of, tables_of
 from biorobust.jobs import Inputs, Job
 
@@ -92,7 +93,8 @@ HEADINGS = (
         "checks",
         "Can the numbers be trusted?",
         "A weak attack makes any model look robust. So every evaluation is examined: each check "
-        "looks for one way in which a number may be too kind. † is a warning, ‡ a failed check.",
+        "looks for one way in which a number may be too kind. † is a warning, ‡ a failed check. "
+        f"{REACH}",
         ("checks", "data"),
     ),
     Heading(
