@@ -130,6 +130,11 @@ def _write_shards(folder: Path) -> None:
     facts = {"classes": ["a", "b"], "image_size": 32, "skipped": []}
     write_json(folder / "train/manifest.json", {**facts, "skipped": ["torn.png"]})
     write_json(folder / "test/manifest.json", facts)
+    write_hygiene(folder)
+
+
+def write_hygiene(folder: Path) -> None:
+    """What sharding found out about made-up images, beside those of the folder `test`."""
     none = {"images": 0, "other_label": 0, "first": []}
     split = dict.fromkeys(("constant", "enlarged", "exact", "near"), none)
     split |= {"small_classes": []}

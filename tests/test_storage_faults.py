@@ -14,12 +14,17 @@ import pytest
 from biorobust.__main__ import main
 from biorobust.config.workflow import claim_folder, require_room
 from biorobust.errors import UserError
-from biorobust.planning import collect_plan, plan_digest, report_plan
+from biorobust.files import read_json, write_json
+from biorobust.planning import collect_plan, plan_digest, report_inputs, report_plan
+from carded import write_hygiene
+from checked import SECTIONS, checked
 from disks import content, fill, remount, small_disk
+from made_up_page import page_command, page_outline
 from made_up_results import make_project
 from tiny_jobs import TinyExperiment, arguments, make_experiment, succeed
 
 IDS = [f"test/{number}" for number in range(60)]
+MORE_IDS = [f"test/{number}" for number in range(60, 150)]
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-2}
 VARYING = re.compile(r"\.run\.json$|tensorboard/")
 
@@ -34,6 +39,11 @@ class Stage:
     def results(self) -> dict[str, bytes]:
         """What it wrote and must write again, byte for byte."""
         return {name: data for name, data in self.everything().items() if not VARYING.search(name)}
+
+    def records(self) -> list[str]:
+        """The files that vouch for the others."""
+        names = [name for name in self.results() if name.endswith(".json")]
+        return [name for name in names if not name.endswith(".findings.json")]
 
     def everything(self) -> dict[str, bytes]:
         return content(self.folder) if self.folder.is_dir() else {}
@@ -90,14 +100,47 @@ def figure_stage(folder: Path) -> Stage:
     return report_stage(folder, "figures", "survival")
 
 
+def check_stage(folder: Path) -> Stage:
+    experiment = make_experiment(folder, ids=[*IDS, *MORE_IDS], **SECTIONS)
+    succeed(experiment.train())
+    for attack in ("weak", "fgsm"):
+        succeed(experiment.attack("0.6", attack))
+    return Stage(experiment.check("rows"), experiment.seed_folder / "checks")
+
+
+def card_stage(folder: Path) -> Stage:
+    experiment = checked(folder)
+    outline = experiment.outline
+    results = folder / "results.json"
+    succeed(arguments("collect", collect_plan(outline), {}, {"results": results}))
+    for split in ("train", "test"):
+        manifest = folder / f"shards/{split}/manifest.json"
+        write_json(manifest, {**read_json(manifest), "skipped": []})
+    write_hygiene(folder / "shards")
+    inputs = {name: folder / place for name, place, _ in report_inputs(outline, "cards", "plain")}
+    record = folder / "cards/plain.json"
+    plan = report_plan(outline, "cards", "plain")
+    return Stage(arguments("cards", plan, inputs, {"cards": record}), record.parent)
+
+
+def page_stage(folder: Path) -> Stage:
+    command = page_command(folder, page_outline())
+    record = folder / "page/report.json"
+    return Stage([*command[:-1], f"report={record}"], record.parent)
+
+
+CHECKED = ["rows.findings.json", "rows.corrections.csv"]
 # How to set a stage up, the pages by which the free space grows, the files that must come up.
 STAGES = [
     (train_stage, 40, ["tensorboard", "last.ckpt"]),
     (attack_stage, 1, [".eps-8_255.kept", "eps-8_255.csv"]),
     (attack_part_stage, 1, [".0-of-1.kept", "0-of-1.rows"]),
+    (check_stage, 1, [".rows.kept", *CHECKED]),
     (collect_stage, 1, ["corrections.parquet", "results.parquet"]),
     (table_stage, 1, ["robustness.csv", "robustness.html"]),
     (figure_stage, 8, ["survival.png", "survival.pdf"]),
+    (card_stage, 1, ["plain.md", "plain.json"]),
+    (page_stage, 16, ["report.html"]),
 ]
 NAMES = [setup.__name__ for setup, _, _ in STAGES]
 
@@ -143,7 +186,7 @@ def test_whatever_has_no_room_is_named_and_nothing_is_lost(
         left = stage.everything()
         # The record, which vouches for the rest, is not there; nor is anything half written.
         assert not [name for name in left if re.search(r"\.part$|\.lock$", name)]
-        assert not [name for name in stage.results() if name.endswith(".json")]
+        assert not stage.records()
         room += pages
         assert room < 2000
     for name in named:
@@ -165,7 +208,7 @@ def test_a_read_only_folder_is_named_and_nothing_changes(
     assert content(disk) == before
     remount(disk, "rw")
     succeed(stage.command)
-    assert any(name.endswith(".json") for name in stage.results())
+    assert stage.records()
 
 
 def test_a_run_is_not_begun_on_a_full_disk(disk: Path) -> None:
