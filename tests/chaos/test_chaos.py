@@ -36,8 +36,9 @@ QUOTAS = {
     "tables": 3,
     "figures": 4,
     "cards": 2,
+    "report": 2,
 }
-LAST = ("tables", "figures", "cards")
+LAST = ("tables", "figures", "cards", "report")
 LEAST_HITS = 20
 KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 # Whom a signal goes to, as often as it stands here.
