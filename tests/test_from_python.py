@@ -67,7 +67,10 @@ def test_the_page_does_what_it_says(
 def mean_reduced_pgd(
     model: nn.Module, images: Tensor, labels: Tensor, epsilon: float, steps: int
 ) -> Tensor:
-    """PGD as torchattacks has it: cross-entropy averaged over the batch, images in [0, 1]."""
+    """PGD in the manner of torchattacks, for where that is not installed.
+
+    Cross-entropy averaged over the batch, images in [0, 1].
+    """
     found = images.clone().detach()
     for _ in range(steps):
         found.requires_grad_(True)
@@ -84,7 +87,7 @@ def test_every_kind_is_attacked_as_other_libraries_do_it(kind: str) -> None:
     model = slim(kind)
     images = torch.rand(4, 3, 32, 32)
     logits = model(images)
-    # RobustBench: images in [0, 1], the class is the largest logit; not probabilities.
+    # RobustBench's convention: images in [0, 1], the class is the largest logit, no probabilities.
     labels = logits.max(1)[1]
     assert logits.shape == (4, 3) and not torch.allclose(logits.sum(1), torch.ones(4))
     assert (model(images).max(1)[1] == labels).float().mean() == 1
@@ -96,6 +99,26 @@ def test_every_kind_is_attacked_as_other_libraries_do_it(kind: str) -> None:
     _, clipped, _ = foolbox.attacks.LinfPGD(steps=4)(victim, images, labels, epsilons=8 / 255)
     assert nn.functional.cross_entropy(model(clipped), labels) > before
     assert (clipped - images).abs().max() <= 8 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_kind_is_attacked_by_torchattacks_itself(kind: str) -> None:
+    torchattacks = pytest.importorskip(
+        "torchattacks", reason="pip install --no-deps torchattacks==3.5.1"
+    )
+    model = slim(kind)
+    images = torch.rand(4, 3, 32, 32)
+    labels = model(images).argmax(1)
+    before = nn.functional.cross_entropy(model(images), labels)
+    attack = torchattacks.PGD(model, eps=8 / 255, alpha=2 / 255, steps=4, random_start=False)
+    found = attack(images, labels)
+    assert not model.training
+    assert nn.functional.cross_entropy(model(found), labels) > before
+    assert (found - images).abs().max() <= 8 / 255 + 1e-6
+    assert found.min() >= 0 and found.max() <= 1
+    # Its steps are those of the imitation, which is what runs where it is not installed.
+    imitated = mean_reduced_pgd(model, images, labels, 8 / 255, 4)
+    torch.testing.assert_close(found, imitated, rtol=0, atol=1e-6)
 
 
 EXPORTED = [(kind, {}, kind not in ("multi_gaze", "parallel_transformers")) for kind in MODELS]
