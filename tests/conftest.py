@@ -33,6 +33,7 @@ settings.load_profile("biorobust")
 SLOW_FILES = [
     f"test_{name}.py"
     for name in (
+        *("checks_honest_whole", "imagenette"),
         *("stale", "guides", "stale_results", "attack_catalogue", "attack_trained", "pipeline"),
         *("attack_ladder", "cards_planned", "training_devices", "attack_parts", "models"),
         *("checks_honest_models", "storage_faults", "training_midway", "training_kinds"),
