@@ -1,4 +1,4 @@
-"""An honest model of each kind passes the checks, and those that always run are cheap."""
+"""Honest models of each kind, in all their forms, pass the checks that always run."""
 
 from typing import Any
 
@@ -16,6 +16,11 @@ STRONG = AttackEntry(
     {"norm": "linf", "steps": 8, "relative_step": 1 / 4},
     tuple((str(size), size) for size in (0.0003, 0.03)),
 )
+# With one attack alone, in one norm, these have nothing to compare.
+NOTHING_TO_COMPARE = {
+    *("epsilon_unit", "nesting", "recorded_black_box", "recorded_noise", "recorded_single_step"),
+    "worst_case",
+}
 
 
 @pytest.mark.parametrize(
@@ -33,4 +38,5 @@ def test_every_kind_passes(kind: str, options: dict[str, Any]) -> None:
         wanted = CHECKS[check].thresholds
         smaller = {"images": 4} if wanted.get("images", 0) > 4 else {}
         found = carried_out(check, subject, **smaller)
-        assert found.verdict in ("pass", "skipped"), found
+        expected = "skipped" if check in NOTHING_TO_COMPARE else "pass"
+        assert found.verdict == expected, found
