@@ -1,15 +1,13 @@
 """The page in a real browser: it is drawn whole, sorts, filters, and fits a phone and the dark."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
+
+from browsed import SIZES, opened
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'"
 )
 
-SIZES = {"desktop": (1280, 900), "phone": (390, 844), "small phone": (320, 640)}
 # WCAG 2.2, success criterion 1.4.3, for text of ordinary size.
 CONTRAST = 4.5
 # Of every piece of text that is seen: its colour, and that of the nearest background behind it.
@@ -33,28 +31,6 @@ COLOURS = """() => {
   }
   return found;
 }"""
-
-
-@contextmanager
-def opened(
-    browser: "playwright.Browser", address: str, size: str = "desktop", scheme: str = "light"
-) -> Iterator["playwright.Page"]:
-    """The page, which must say nothing on the console and ask for nothing but itself."""
-    width, height = SIZES[size]
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, offline=True
-    )
-    page = context.new_page()
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(address)
-    yield page
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [address]
-    context.close()
 
 
 def column(page: "playwright.Page", place: int) -> list[str]:
