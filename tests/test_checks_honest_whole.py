@@ -32,7 +32,7 @@ def entry(name: str, kind: str, norm: str, *sizes: float, **options: Any) -> Att
 
 # The ball and the steps that arrive in it. Where gazes follow the pixels, the loss bends sooner.
 USUAL = (0.001, 6)
-ARRIVES = {"multi_gaze": (0.0005, 8)}
+ARRIVES = {"multi_gaze": (0.0005, 8), "parallel_transformers": (0.001, 20)}
 
 
 def attacks(ball: float, steps: int) -> list[AttackEntry]:
