@@ -48,6 +48,8 @@ SLOW_FILES = [
         *("attack_command", "tables", "cards", "hygiene_planted", "collect_refused"),
         *("picture_figures", "collect", "hygiene_search", "attack_norms", "checks_reach"),
         *("compare_command", "attention_models", "report", "accuracy_bars", "retinal_whole"),
+        *("accept_command", "config_models", "command_line", "checks_honest_rows", "cards_page"),
+        *("checks_by_attack", "own_stages", "own_kinds", "retinal"),
     )
 ]
 STARTS_SNAKEMAKE = {"snakemake", "planned", "finished_project", "runs"}

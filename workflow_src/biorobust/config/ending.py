@@ -91,7 +91,7 @@ def _left_out(facts: dict[str, Any], log: Path) -> Iterator[str]:
     if damaged := len(facts["skipped"]):
         images = "image" if damaged == 1 else "images"
         yield f"Warning: {damaged} damaged {facts['split']} {images} left out; see {log}"
-    if ignored := facts["ignored"]:
+    if ignored := facts.get("ignored", 0):
         files = "file or folder" if ignored == 1 else "files or folders"
         yield (
             f"Note: {ignored} {files} beside the {facts['split']} images ignored: no png, jpg or "
