@@ -53,7 +53,7 @@ lint: setup
 	@$(MAKE) --no-print-directory --jobs 2 lint-types lint-rest
 
 lint-types:
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 
 lint-rest:
 	$(BIN)/ruff check .
