@@ -79,7 +79,7 @@ def test_nothing_reruns_for_an_accepted_edit(
     capsys.readouterr()
     succeed(["accept", "own_helper.py", "--reason", WHY])
     said = capsys.readouterr().out
-    assert "2 results of results/tiny are no longer stale" in said
+    assert "no longer stale in results/tiny: 2 " in said
     assert stale() == set()
     after = dict(planned_records(outline_now()))
     there = {place for place in before if Path("results/tiny", place).is_file()}

@@ -119,7 +119,7 @@ def test_the_answer_names_who_helps_by_how_much_and_how_sure(page: Page) -> None
     share = (22 - 2) / IMAGES
     mean = ((31 - 20) + (30 - 10) + share * IMAGES) / 3 / IMAGES
     text = " ".join(page.text.split())
-    (headline,) = re.findall(r"Under the attack pgd [^:]*: [^:]*: [^:]*\.(?= Under)", text)
+    (headline,) = re.findall(r"Under the attack pgd [^:]*: [^:]*: [^:]*\.(?= At single values)", text)
     assert f"ant is hardest to fool: +{100 * mean:.1f} points" in headline
     assert f"+{100 * 20 / IMAGES:.1f} points (95% interval" in headline
     assert "paired test on the same 40 test images" in text
@@ -206,7 +206,7 @@ def test_an_accepted_edit_is_shown_with_its_reason(tmp_path: Path, page: Page) -
 def test_where_models_only_guess_that_comes_before_any_comparison(tmp_path: Path) -> None:
     outline = page_outline()
     text = Page(written(tmp_path / "guess", outline, verdict="fail", check="learned")).text
-    warned = text.index("Not told from guessing on clean images, with one seed or more: zebra, ant")
+    warned = text.index("Not told from guessing on clean images, in at least one seed: zebra, ant")
     assert warned < text.index("Under the attack")
     for name, found in (
         ("other", {"verdict": "fail", "check": "restarts"}),

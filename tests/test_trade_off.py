@@ -107,7 +107,7 @@ def test_machines_that_differ_are_told(results: Path) -> None:
     text = " ".join(table(results, "txt").split())
     assert "Several devices (cpu, cuda): compare times with care." in text
     assert "Several hosts" not in text
-    assert "is not the same from run to run" in text
+    assert "are not the same from run to run" in text
 
 
 def test_a_lost_report_leaves_the_time_unknown(results: Path) -> None:

@@ -106,8 +106,9 @@ def describe(lines: pd.DataFrame) -> Iterator[str]:
         "The first model's accuracy less the second's, in points (% of the images); what checks "
         "broke inside an attack's ball counts as broken by it. Marked (bold, "
         f"or *): the difference is real at {LEVEL:.0%}, with p corrected by Holm's method over the "
-        f"{int(lines['p'].notna().sum())} comparisons of this table. Odds: images that only the "
-        "first keeps for each that only the second keeps, all seeds together."
+        f"{int(lines['p'].notna().sum())} comparisons of this table; each interval is of its "
+        "comparison by itself. Odds: images that only the first keeps for each that only the "
+        "second keeps, all seeds together."
     )
     if (lines["measure"] != ACCURACY).any():
         yield (

@@ -1,7 +1,7 @@
 """What robustness costs: size, training time and memory beside accuracy, a row a model.
 
 Source: thesis §3.4, which compares own and shared weights in words. Times and memory are those
-of the run at hand. So this table, alone of all, is not the same from run to run.
+of the run at hand. So this table, like that of costs, is not the same from run to run.
 """
 
 from collections.abc import Sequence
@@ -100,7 +100,7 @@ def describe(costs: pd.DataFrame, grid: Grid) -> list[str]:
         "Parameters of the network in a test; + those of auxiliary heads, which only training "
         "uses. Training: wall time, mean over the seeds. Memory: the most that the process of any "
         "seed held in main memory and, where it had one, on the GPU. Times and memory are of this "
-        "run: this table, alone of all, is not the same from run to run.",
+        "run: this table and that of costs are not the same from run to run.",
     ]
     if under:
         sentences.append(

@@ -75,7 +75,7 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"image {path} cannot be read ({error.strerror}); restore it or remove it from the list"
+            f"image {path} cannot be read ({error.strerror}); restore it, or correct the path"
         ) from error
 
 

@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "through these files alone count as made by the code as it is now. Nothing is computed "
         f"to verify it, so the reason is shown in each card and on the page. It is kept in "
         f"{FILE.name} in the package: commit it with the edit; take an entry out, and what it "
-        "covers is stale again. Without PATH: list what was accepted."
+        "covers is stale again. One experiment's results are looked at; for those of another, give "
+        "its --configfile. Without PATH: list what was accepted."
     )
     parser.epilog = (
         'Example:\n  biorobust accept workflow_src/biorobust/models/resnet.py --reason "names only"'
@@ -87,7 +88,9 @@ def accept(options: argparse.Namespace) -> int:
     after = _stale(read_planned(options))
     print(f"accepted {' '.join(paths)}: {options.reason.strip()}")
     print(f"noted in {FILE}: commit it with the edit")
-    print(f"{before - after} results of {planned.folder} are no longer stale")
+    print(
+        f"no longer stale in {planned.folder}: {before - after} (other experiments: --configfile)"
+    )
     if after:
         print(f"{after} will be made anew, cards and the page, which tell of it, among them")
     if others := _others(touched, names):
@@ -128,7 +131,9 @@ def _why_nothing(
             f"{run_report(untold[0].record)} does not tell which modules its job ran, so that one "
             "edit cannot be told from another; nothing was accepted"
         )
-    return f"no result in {folder} is stale through {named}; nothing was accepted"
+    lost = [str(path) for path in paths if not path.exists()]
+    gone = f" ({' '.join(lost)} is not there)" if lost else ""
+    return f"no result in {folder} is stale through {named}{gone}; nothing was accepted"
 
 
 def _list() -> None:

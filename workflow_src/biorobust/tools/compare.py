@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "Examples:\n"
-        "  biorobust compare results/digits/models/retinal results/digits/models/standard\n"
-        "  biorobust compare results/digits results/digits-adversarial --format csv"
+        "  biorobust compare results/digits/models/cortical results/digits/models/standard\n"
+        "  biorobust compare results/digits results/mine --format csv"
     )
     parser.add_argument("first", type=Path, help="a model's folder, or an experiment's")
     parser.add_argument("second", type=Path, help="likewise; differences are the first's less its")

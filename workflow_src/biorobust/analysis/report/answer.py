@@ -73,7 +73,7 @@ def _guessing(findings: Sequence[Finding]) -> Iterator[str]:
     failed = (f["model"] for f in findings if f["check"] == "learned" and f["verdict"] == "fail")
     if models := list(dict.fromkeys(failed)):
         yield (
-            f"Not told from guessing on clean images, with one seed or more: {', '.join(models)}. "
+            f"Not told from guessing on clean images, in at least one seed: {', '.join(models)}. "
             "How hard to fool a model is that guesses says nothing of its front end; train first."
         )
 
@@ -95,7 +95,8 @@ def _headline(under: str, known: pd.DataFrame) -> str:
     return (
         f"{under} {best} is hardest to fool: {points(means[best])} points of accuracy against "
         f"{plain} on average over {len(mine)} values of ε, and most at ε = {line['epsilon_text']}: "
-        f"{_shares(line)}."
+        f"{_shares(line)}. At single values of ε another model may lead or not be told from it: "
+        "see the marks in the tables below."
     )
 
 
