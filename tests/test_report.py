@@ -119,7 +119,8 @@ def test_the_answer_names_who_helps_by_how_much_and_how_sure(page: Page) -> None
     share = (22 - 2) / IMAGES
     mean = ((31 - 20) + (30 - 10) + share * IMAGES) / 3 / IMAGES
     text = " ".join(page.text.split())
-    (headline,) = re.findall(r"Under the attack pgd [^:]*: [^:]*: [^:]*\.(?= At single values)", text)
+    pattern = r"Under the attack pgd [^:]*: [^:]*: [^:]*\.(?= At single values)"
+    (headline,) = re.findall(pattern, text)
     assert f"ant is hardest to fool: +{100 * mean:.1f} points" in headline
     assert f"+{100 * 20 / IMAGES:.1f} points (95% interval" in headline
     assert "paired test on the same 40 test images" in text
