@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from biorobust.analysis.cards.checks_page import examined, objections
+from biorobust.analysis.cards.environment_schema import EnvironmentPart
 from biorobust.analysis.cards.results_page import measured, share
-from biorobust.analysis.cards.schema import Card, EnvironmentPart
+from biorobust.analysis.cards.schema import Card
 from biorobust.analysis.cards.tables import listed, number, setting, table
 from biorobust.analysis.finding_marks import VERDICTS
 from biorobust.analysis.typesetting import NORM_NAMES, escape_markdown

@@ -8,6 +8,8 @@ key's name or meaning raises `SCHEMA_VERSION`; a new key does not need it.
 
 from typing import Any, TypedDict
 
+from biorobust.analysis.cards.environment_schema import EnvironmentPart
+
 SCHEMA_VERSION = 1
 
 
@@ -264,35 +266,6 @@ class Untried(TypedDict):
 
     topic: str
     sentence: str
-
-
-class AcceptedEdit(TypedDict):
-    """An edit of the code since results were made, of which somebody says it changes no number."""
-
-    date: str
-    paths: list[str]
-    reason: str
-    of: list[str]
-    """The stages whose results were not made anew."""
-
-
-class EnvironmentPart(TypedDict):
-    """With what and on what it was made. Several values: jobs differed."""
-
-    versions: dict[str, list[str]]
-    platforms: list[str]
-    devices: dict[str, list[str]]
-    """By stage."""
-    threads: list[str]
-    commits: list[str]
-    """Of the code, "+" where files differed from it; empty: no git there."""
-    reports_missing: int
-    """Jobs of which none of this is known."""
-    code: dict[str, Any]
-    """Digests of the code of each stage; of attacks and checks by kind and group."""
-    accepted: list[AcceptedEdit]
-    command: str
-    """Makes the experiment again, from the folder of its config."""
 
 
 class Card(TypedDict):

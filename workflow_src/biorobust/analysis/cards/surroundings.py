@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from biorobust.analysis.cards.schema import EnvironmentPart
+from biorobust.analysis.cards.environment_schema import EnvironmentPart
 from biorobust.errors import UserError
 from biorobust.files import read_json
 from biorobust.provenance import run_report
